@@ -1,0 +1,1 @@
+"""How each exchange type chooses among its bindings: one type a file, behind `router.Router`."""
