@@ -1,0 +1,38 @@
+# The verbs of the work: each is one line, so that people and CI type the same.  `make` lists them.
+PYTHON := .venv/bin/python
+SEED   :=
+SEEDS  := 200
+CLIENT :=
+PEER   :=
+
+help:        ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup:       ## an environment in .venv with everything below
+	scripts/setup dev
+
+check:       ## format, lint, strict types, layers and sizes: under 20 seconds
+	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m basedpyright && $(PYTHON) -m pytest -q tests/test_architecture.py tests/test_tidy.py
+
+format:      ## rewrite the files as `check` wants them
+	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
+
+test:        ## the whole suite
+	$(PYTHON) -m pytest
+
+models:      ## Hypothesis' models of queue, ledger, topics and lanes
+	$(PYTHON) -m pytest tests/models
+
+sim:         ## whole brokers from seeds: SEED=123 replays one, SEEDS=1000 tries many
+	$(PYTHON) -m pytest tests/simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+conformance: ## the cases against PEER=amqp://..., else against a broker of ours
+	$(PYTHON) -m conformance run $(PEER)
+
+interop:     ## unmodified clients, or only CLIENT=aio-pika
+	$(PYTHON) -m interop $(CLIENT)
+
+bench:       ## our figures; AGAINST=amqp://... adds a rival's
+	$(PYTHON) -m bench $(if $(AGAINST),--against $(AGAINST))
+
+.PHONY: help setup check format test lanes models sim conformance interop bench docs

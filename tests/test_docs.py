@@ -1,0 +1,91 @@
+"""What the documents say is true: their examples run, their links lead somewhere.
+
+An example is a fenced block of Python after a line ``<!-- example: ... -->``.  It runs as it
+stands, but for the port, in a Python of its own against a broker of its own; what it prints is
+what the line ``<!-- prints: ... -->`` after it says.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+URL_IN_PAGES = "amqp://guest:guest@127.0.0.1:5672/"
+EXAMPLE = re.compile(
+    r"^<!-- example:[^\n]*-->\n```python\n(?P<code>.*?)^```\n(?:<!-- prints: (?P<output>.*?) -->)?",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
+RUN_SECONDS_MAX = 60
+
+EXAMPLES = [
+    pytest.param(found["code"], found["output"] or "", id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, found in enumerate(EXAMPLE.finditer(page.read_text(encoding="utf-8")), start=1)
+]
+
+
+@pytest.fixture(scope="module")
+def broker_url() -> Iterator[str]:
+    """A broker as the README starts it, on a free port."""
+    command = [sys.executable, "-m", "amqpbroker", "serve", "--memory", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = ""
+        url = None
+        for line in process.stdout:
+            seen += line
+            url = url or re.search(r"amqp://\S+", line)
+            if "Server startup complete" in line:
+                break
+        assert url is not None, f"the broker did not say where it listens: {seen!r}"
+        yield url.group()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(RUN_SECONDS_MAX) == 0
+
+
+@pytest.mark.parametrize(("code", "expected"), EXAMPLES)
+def test_an_example_runs_as_it_stands(code: str, expected: str, broker_url: str) -> None:
+    program = code.replace(URL_IN_PAGES, broker_url)
+    run = subprocess.run(
+        [sys.executable, "-"],
+        input=program,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout.strip()) == (0, expected), run.stderr
+
+
+def test_the_readme_has_an_example() -> None:
+    assert EXAMPLE.search((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = [found["target"] for found in LINK.finditer(page.read_text(encoding="utf-8"))]
+    broken = [
+        target
+        for target in targets
+        if not re.match(r"\w+:", target) and not (page.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(scripts/\S+)", text, re.MULTILINE)
+
+    assert commands == ["scripts/serve", "scripts/test"]
+    assert [command for command in commands if not (ROOT / command).exists()] == []
