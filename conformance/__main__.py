@@ -1,0 +1,111 @@
+"""The command line: run, record, list, compatibility."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from conformance import recordings
+from conformance.differences import Verdict, judge
+from conformance.registry import Case, cases_matching
+from conformance.runner import TIME_LIMIT_S, hold, server_version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    options = _parser().parse_args(arguments)
+    chosen = cases_matching(options.k)
+    if getattr(options, "skip_slow", False):
+        chosen = [case for case in chosen if not case.is_slow]
+    if not chosen:
+        print(f"no case matches {options.k!r}", file=sys.stderr)
+        return 2
+    return options.command(options, chosen)
+
+
+def run(options: argparse.Namespace, chosen: list[Case]) -> int:
+    """Hold a broker against the recordings of one version."""
+    version = recordings.recorded_version(options.against)
+    verdicts: Counter[Verdict] = Counter()
+    for case in chosen:
+        started = time.monotonic()
+        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+        judgement = judge(case, version, dialogue.lines)
+        verdicts[judgement.verdict] += 1
+        mark = "pass" if judgement.verdict.is_good else "FAIL"
+        took = f"  ({time.monotonic() - started:.2f} s)" if options.verbose else ""
+        note = "" if judgement.verdict is Verdict.SAME else f"  {judgement.verdict.value}"
+        print(f"{mark}  {case.name}{note}{took}", flush=True)
+        if not judgement.verdict.is_good:
+            print(f"    {case.title} ({' '.join(case.items)})")
+            print(judgement.text or "\n".join(f"    {line}" for line in dialogue.lines))
+        elif options.verbose:
+            print("\n".join(f"    {line}" for line in dialogue.lines))
+    print(", ".join(f"{count} {verdict.value}" for verdict, count in verdicts.items()))
+    return 0 if all(verdict.is_good for verdict in verdicts) else 1
+
+
+def record(options: argparse.Namespace, chosen: list[Case]) -> int:
+    """Write down what a real RabbitMQ says."""
+    version = recordings.recorded_version(options.version)
+    actual = server_version(options.url)
+    if actual != version:
+        print(f"the broker says that it is {actual}, not {version}", file=sys.stderr)
+        return 2
+    problems = 0
+    for case in chosen:
+        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+        if recordings.write(case, version, dialogue):
+            print(f"recorded  {case.name}", flush=True)
+        if dialogue.problem:
+            problems += 1
+            print(f"    {case.name}: {dialogue.problem}")
+        if options.verbose:
+            print("\n".join(f"    {line}" for line in dialogue.lines))
+    print(f"{len(chosen)} cases, {problems} could not be held to the end")
+    return 1 if problems and version == recordings.DEFAULT_VERSION else 0
+
+
+def show(options: argparse.Namespace, chosen: list[Case]) -> int:
+    """List the cases."""
+    for case in chosen:
+        slow = "  (slow)" if case.is_slow else ""
+        print(f"{case.name}\n    {case.title}  [{' '.join(case.items)}]{slow}")
+    print(f"{len(chosen)} cases")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-k", default="", metavar="PATTERN", help="only cases whose name, title or item matches"
+    )
+    common.add_argument("--skip-slow", action="store_true", help="leave slow cases out")
+    talking = argparse.ArgumentParser(add_help=False)
+    talking.add_argument("url", help="amqp://user:password@host:port/vhost")
+    talking.add_argument("-v", "--verbose", action="store_true", help="print every dialogue")
+    talking.add_argument(
+        "--time-limit",
+        type=float,
+        default=TIME_LIMIT_S,
+        metavar="SECONDS",
+        help="how long to wait for an answer (default: %(default)s)",
+    )
+
+    running = commands.add_parser("run", parents=[common, talking], help=run.__doc__)
+    running.add_argument("--against", default=recordings.DEFAULT_VERSION, metavar="VERSION")
+    running.set_defaults(command=run)
+    recording = commands.add_parser("record", parents=[common, talking], help=record.__doc__)
+    recording.add_argument("--version", required=True, metavar="VERSION")
+    recording.set_defaults(command=record)
+    listing = commands.add_parser("list", parents=[common], help=show.__doc__)
+    listing.set_defaults(command=show)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
