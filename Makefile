@@ -12,7 +12,7 @@ setup:       ## an environment in .venv with everything below
 	scripts/setup dev
 
 check:       ## format, lint, strict types, layers and sizes: under 20 seconds
-	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m basedpyright && $(PYTHON) -m pytest -q tests/test_architecture.py tests/test_tidy.py
+	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m basedpyright --pythonpath $(PYTHON) && $(PYTHON) -m pytest -q tests/test_architecture.py tests/test_tidy.py
 
 format:      ## rewrite the files as `check` wants them
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
@@ -26,8 +26,8 @@ models:      ## Hypothesis' models of queue, ledger, topics and lanes
 sim:         ## whole brokers from seeds: SEED=123 replays one, SEEDS=1000 tries many
 	$(PYTHON) -m pytest tests/simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-conformance: ## the cases against PEER=amqp://..., else against a broker of ours
-	$(PYTHON) -m conformance run $(PEER)
+conformance: ## the cases against the broker at PEER=amqp://...; AGAINST=3.10 holds it against that version
+	$(PYTHON) -m conformance run $(PEER) $(if $(AGAINST),--against $(AGAINST))
 
 interop:     ## unmodified clients, or only CLIENT=aio-pika
 	$(PYTHON) -m interop $(CLIENT)
