@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 
 import attrs
 
+from amqpbroker.engine.routing.equality import comparable_with_type
 from amqpbroker.spec.properties import Properties
 from amqpbroker.spec.table import Table
 
@@ -22,7 +23,8 @@ class Binding:
     """A rule by which an exchange, its source, passes messages to a destination.
 
     Two bindings are the same when destination, routing key and arguments are, the latter in any
-    order (S-114); `identity` is what to compare.
+    order (S-114); `identity` is what to compare.  The types of arguments count: 1 as signedint
+    and 1 as long make two bindings, as in RabbitMQ 4.0.5.
     """
 
     source_name: str
@@ -33,7 +35,9 @@ class Binding:
     @property
     def identity(self) -> tuple[Hashable, ...]:
         """A key that is equal for equal bindings of one exchange."""
-        arguments = tuple(sorted((name, repr(field)) for name, field in self.arguments.items()))
+        arguments = frozenset(
+            (name, comparable_with_type(field)) for name, field in self.arguments.items()
+        )
         return (self.destination, self.routing_key, arguments)
 
 
