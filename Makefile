@@ -1,9 +1,6 @@
 # The verbs of the work: each is one line, so that people and CI type the same.  `make` lists them.
 PYTHON := .venv/bin/python
-SEED   :=
 SEEDS  := 200
-CLIENT :=
-PEER   :=
 
 help:        ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,8 +23,8 @@ models:      ## Hypothesis' models of queue, ledger, topics and lanes
 sim:         ## whole brokers from seeds: SEED=123 replays one, SEEDS=1000 tries many
 	$(PYTHON) -m pytest tests/simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-conformance: ## the cases against the broker at PEER=amqp://...; AGAINST=3.10 holds it against that version
-	$(PYTHON) -m conformance run $(PEER) $(if $(AGAINST),--against $(AGAINST))
+conformance: ## the cases against the broker at PEER=amqp://...; VERSION=3.10 compares with that one
+	$(PYTHON) -m conformance run $(PEER) $(if $(VERSION),--against $(VERSION))
 
 interop:     ## unmodified clients, or only CLIENT=aio-pika
 	$(PYTHON) -m interop $(CLIENT)
