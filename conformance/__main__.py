@@ -6,11 +6,14 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from conformance import recordings
+from conformance.dialogue import Dialogue
 from conformance.differences import Verdict, judge
 from conformance.registry import Case, cases_matching
-from conformance.runner import TIME_LIMIT_S, hold, server_version
+from conformance.runner import SLOW_AT_ONCE, TIME_LIMIT_S, hold, server_version
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,13 +32,11 @@ def run(options: argparse.Namespace, chosen: list[Case]) -> int:
     """Hold a broker against the recordings of one version."""
     version = recordings.recorded_version(options.against)
     verdicts: Counter[Verdict] = Counter()
-    for case in chosen:
-        started = time.monotonic()
-        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+    for case, dialogue, took_s in _held(options, chosen):
         judgement = judge(case, version, dialogue.lines)
         verdicts[judgement.verdict] += 1
         mark = "pass" if judgement.verdict.is_good else "FAIL"
-        took = f"  ({time.monotonic() - started:.2f} s)" if options.verbose else ""
+        took = f"  ({took_s:.2f} s)" if options.verbose else ""
         note = "" if judgement.verdict is Verdict.SAME else f"  {judgement.verdict.value}"
         print(f"{mark}  {case.name}{note}{took}", flush=True)
         if not judgement.verdict.is_good:
@@ -55,8 +56,7 @@ def record(options: argparse.Namespace, chosen: list[Case]) -> int:
         print(f"the broker says that it is {actual}, not {version}", file=sys.stderr)
         return 2
     problems = 0
-    for case in chosen:
-        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+    for case, dialogue, _ in _held(options, chosen):
         if recordings.write(case, version, dialogue):
             print(f"recorded  {case.name}", flush=True)
         if dialogue.problem:
@@ -66,6 +66,21 @@ def record(options: argparse.Namespace, chosen: list[Case]) -> int:
             print("\n".join(f"    {line}" for line in dialogue.lines))
     print(f"{len(chosen)} cases, {problems} could not be held to the end")
     return 1 if problems and version == recordings.DEFAULT_VERSION else 0
+
+
+def _held(
+    options: argparse.Namespace, chosen: list[Case]
+) -> Iterator[tuple[Case, Dialogue, float]]:
+    """Have every dialogue, the slow ones side by side; each with how many seconds it took."""
+
+    def have(case: Case) -> tuple[Case, Dialogue, float]:
+        started = time.monotonic()
+        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+        return case, dialogue, time.monotonic() - started
+
+    yield from map(have, (case for case in chosen if not case.is_slow))
+    with ThreadPoolExecutor(SLOW_AT_ONCE) as pool:
+        yield from pool.map(have, [case for case in chosen if case.is_slow])
 
 
 def show(options: argparse.Namespace, chosen: list[Case]) -> int:

@@ -9,6 +9,7 @@ is deleted when the case is over, so that a broker can be used again.
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import AbstractContextManager
 
 from amqpbroker.spec.methods import (
@@ -23,6 +24,9 @@ from amqpbroker.testing.raw_channel import RawChannel
 from amqpbroker.testing.raw_client import CAPABILITIES, RawConnection
 from amqpbroker.testing.raw_events import Closed, Event, MethodReceived, NothingCame, Unexpected
 from conformance.dialogue import Dialogue, Voice
+
+SILENCE_LIMIT_S = 15.0
+"""RabbitMQ lets 3 s pass after a handshake that failed, and gives 10 s for it to succeed."""
 
 
 class Peer:
@@ -110,6 +114,14 @@ class Peer:
     def note(self, text: str) -> None:
         """Leave a remark for the reader of the dialogue."""
         self.dialogue.note(text)
+
+    def expect_silent_close(
+        self, connection: RawConnection, *, time_limit_s: float = SILENCE_LIMIT_S
+    ) -> None:
+        """See the server end the TCP connection without a word; write down after how long."""
+        started = time.monotonic()
+        connection.expect_closed(time_limit_s=time_limit_s)
+        self.note(f"after {round(time.monotonic() - started)} s")
 
     # The end of a case
 

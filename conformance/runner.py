@@ -10,6 +10,9 @@ from conformance.registry import Case
 TIME_LIMIT_S = 5.0
 """How long a case waits for an answer before it gives up."""
 
+SLOW_AT_ONCE = 12
+"""How many slow cases run side by side: they wait for time to pass, and use nothing."""
+
 
 def hold(case: Case, url: str, *, time_limit_s: float = TIME_LIMIT_S) -> Dialogue:
     """Run *case* against the broker at *url* and return what was said.

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
+from amqpbroker.spec.constants import PROTOCOL_HEADER
 from amqpbroker.spec.method import Method
 from amqpbroker.spec.methods import (
     BasicReturn,
@@ -44,6 +45,7 @@ from amqpbroker.testing.raw_events import (
 _TEXT_CHARACTERS_MAX = 300
 _BODY_BYTES_MAX = 80
 _FRAME_BYTES_MAX = 64
+_READABLE = frozenset(range(32, 127)) | frozenset(b"\r\n")
 _FRAME_KINDS = {1: "method", 2: "header", 3: "body", 8: "heartbeat"}
 _WRAPPED = re.compile(r"\s*\n\s*")
 
@@ -198,7 +200,9 @@ def frame_text(frame: Frame) -> str:
 def raw_text(raw: bytes) -> str:
     if len(raw) > _FRAME_BYTES_MAX:
         return f"{len(raw)} bytes, {_digest(raw)}"
-    if raw.isascii() and raw.decode().isprintable():
+    if raw.startswith(b"AMQP") and len(raw) == len(PROTOCOL_HEADER):
+        return f"AMQP {' '.join(map(str, raw[4:]))}"
+    if raw and set(raw) <= _READABLE:
         return repr(raw)
     return raw.hex() or "(empty)"
 

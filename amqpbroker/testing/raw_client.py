@@ -186,7 +186,7 @@ class RawConnection:
         self.frame_max = DEFAULT_FRAME_MAX
         self.channel_max = 0
         self.heartbeat = 0
-        self.is_closing = False  # connection.close has arrived; it may still be unread
+        self.is_closing = False  # connection.close or close-ok has arrived, perhaps not yet taken
         self.is_closed = False  # the server's end; what came before it may still be unread
         self.channels: dict[int, RawChannel] = {}
         self._buffer = bytearray()
@@ -463,7 +463,7 @@ class RawConnection:
                 self._contents[frame.channel] = _Content(method)
             else:
                 self._events.append(MethodReceived(frame.channel, method))
-                self.is_closing |= isinstance(method, ConnectionClose)
+                self.is_closing |= isinstance(method, ConnectionClose | ConnectionCloseOk)
             return
         assert content is not None, "the server sent content without its method"
         content.add(frame)

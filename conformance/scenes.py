@@ -1,0 +1,97 @@
+"""What many cases begin with, or end with: a queue that holds something, a count, a hard error.
+
+A preparation is not written down message by message; a remark tells the reader what is there.
+"""
+
+from __future__ import annotations
+
+from amqpbroker.spec.method import Method
+from amqpbroker.spec.methods import (
+    BasicAck,
+    BasicGet,
+    BasicGetOk,
+    BasicReturn,
+    ChannelClose,
+    ChannelCloseOk,
+    ConnectionClose,
+    ExchangeDeclare,
+    QueueDeclare,
+    QueueDeclareOk,
+)
+from amqpbroker.testing.raw_channel import RawChannel
+from amqpbroker.testing.raw_events import ContentReceived, MethodReceived, Unexpected
+from conformance.peers import Peer
+
+
+def stocked(
+    peer: Peer, channel: RawChannel, *bodies: bytes, word: str = "q", durable: bool = False
+) -> str:
+    """The name of a new queue that holds *bodies*; *channel* declares and fills it."""
+    queue = peer.queue(word)
+    with peer.quiet():
+        channel.call(QueueDeclare(queue=queue, durable=durable))
+        for body in bodies:
+            channel.publish("", queue, body)
+        channel.call(QueueDeclare(queue=queue, passive=True))
+    held = " ".join(repr(body) for body in bodies) or "nothing"
+    peer.note(f"queue {queue!r} holds {held}")
+    return queue
+
+
+def count(channel: RawChannel, queue: str) -> tuple[int, int]:
+    """How many messages are ready in *queue*, and how many consumers it has."""
+    ok = channel.call(QueueDeclare(queue=queue, passive=True), QueueDeclareOk)
+    return ok.message_count, ok.consumer_count
+
+
+def take(channel: RawChannel, queue: str, number: int) -> list[int]:
+    """Get *number* messages that are to be acknowledged; their delivery tags."""
+    return [channel.call(BasicGet(queue=queue), BasicGetOk).delivery_tag for _ in range(number)]
+
+
+def ack_each(channel: RawChannel, deliveries: list[ContentReceived]) -> None:
+    for delivery in deliveries:
+        channel.send(BasicAck(dict(delivery.method.arguments_by_name())["delivery_tag"]))
+
+
+def absent(channel: RawChannel, queue: str) -> None:
+    """Show that there is no such queue; the channel is open afterwards."""
+    channel.refused(QueueDeclare(queue=queue, passive=True))
+    channel.open()
+
+
+def breaks_connection(channel: RawChannel, request: Method) -> ConnectionClose:
+    """Send *request*, for which the server must close the whole connection."""
+    channel.send(request)
+    return channel.connection.expect_close()
+
+
+def accepted_or_closed(channel: RawChannel) -> bool:
+    """Ask something harmless, where the versions differ in whether the channel is closed first.
+
+    A closed channel is opened again; tells whether it had stayed open.
+    """
+    channel.send(ExchangeDeclare(exchange="amq.direct", passive=True))
+    event = channel.receive()
+    if isinstance(event, MethodReceived):
+        if isinstance(event.method, ChannelClose):
+            channel.send(ChannelCloseOk())
+            channel.open()
+            return False
+        if event.method.name == "exchange.declare-ok":
+            return True
+    raise Unexpected("exchange.declare-ok or channel.close", event)
+
+
+def routable(channel: RawChannel, exchange: str, routing_key: str, body: bytes = b"probe") -> None:
+    """Publish a message that must find a queue."""
+    channel.publish(exchange, routing_key, body, mandatory=True)
+    channel.round_trip()
+
+
+def unroutable(
+    channel: RawChannel, exchange: str, routing_key: str, body: bytes = b"probe"
+) -> None:
+    """Publish a message that must be returned."""
+    channel.publish(exchange, routing_key, body, mandatory=True)
+    channel.expect_content(BasicReturn)
