@@ -3,6 +3,9 @@
 ``seed``: a test that asks for it runs once for each of a fixed row of seeds, so that two runs of
 the suite do the same.  ``--seeds COUNT`` makes the row longer, ``--seed N`` makes it exactly N:
 that is how a failure is replayed, and a failing test says so itself.
+
+Hypothesis draws the same examples in every run, without a limit of time, so that a result depends
+on the code alone.  ``--hypothesis-profile explore`` draws new ones, and more of them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,11 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("suite")
 
 _FIRST_SEED = 1
 _SEED_COUNT_DEFAULT = 3
