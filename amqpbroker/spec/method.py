@@ -164,7 +164,8 @@ def _decode_lenient(method_class: type[Method], payload: bytes) -> Method:
     names: list[str] = []
     position = 6
     for _ in range(2):
-        end = position + 1 + payload[position]
+        # The first name is there, it is what could not be read; the second may be cut off.
+        end = position + 1 + (payload[position] if position < len(payload) else 0)
         names.append(payload[position + 1 : end].decode("utf-8", "surrogateescape"))
         position = end
     if position + 1 != len(payload):

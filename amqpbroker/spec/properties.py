@@ -126,6 +126,7 @@ class Properties:
 
         All other bytes stay as they are.
         """
+        assert changes.keys() <= NAMES.keys(), "no such property"
         flags = 0
         pieces: list[bytes] = []
         for flag, name, kind in _WIRE_ORDER:

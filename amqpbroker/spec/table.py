@@ -12,10 +12,12 @@
 
 Tables come from strangers.  `decode_table` and `check_table` work by offset, in time linear in
 the bytes, with a stack of their own instead of recursion and at most `TABLE_DEPTH_MAX` levels.
-The kinds are those that RabbitMQ reads (S-064); `l` and `L` are both 64 bits, signed.
+The kinds are those that RabbitMQ reads (S-064); `l` and `L` are both 64 bits, signed.  A number
+that is not finite is malformed, as in RabbitMQ, which has none (3.10.8 and 4.0.5).
 """
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple, TypeAlias
@@ -76,7 +78,8 @@ _FIXED: Mapping[int, Struct] = {
         "L": ">q", "f": ">f", "d": ">d", "T": ">Q", "D": ">BI", "V": ">",
     }.items()
 }  # fmt: skip
-_FIXED_BYTES = {kind: layout.size for kind, layout in _FIXED.items()}
+_FLOATS = frozenset(b"fd")
+_FIXED_BYTES = {kind: layout.size for kind, layout in _FIXED.items() if kind not in _FLOATS}
 _LONG = Struct(">I")
 _STRINGS = frozenset(b"Sx")
 _ARRAY, _TABLE = b"AF"
@@ -185,6 +188,10 @@ def check_table(data: bytes, position: int, end: int) -> int:
                 container_end = _end_of(data, position, container_end)
                 is_table = kind == _TABLE
                 position += 4
+            elif kind in _FLOATS:
+                layout = _FIXED[kind]
+                _check_finite(layout.unpack_from(data, position)[0])
+                position += layout.size
             else:
                 raise MalformedTable(f"unknown field kind {kind}")
     except (StructError, IndexError):
@@ -238,6 +245,13 @@ _fixed_readers: Mapping[int, Callable[[tuple[int, ...]], FieldValue]] = {
 
 
 def _fixed_value(kind: int, values: tuple[int, ...]) -> FieldValue:
+    if kind in _FLOATS:
+        _check_finite(values[0])
     if len(values) == 1:
         return values[0]
     return _fixed_readers[kind](values)
+
+
+def _check_finite(number: float) -> None:
+    if not isfinite(number):
+        raise MalformedTable("a number that is not finite")
