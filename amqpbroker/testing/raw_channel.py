@@ -114,7 +114,9 @@ class RawChannel:
     def receive(self, *, time_limit_s: float | None = None) -> Event:
         """Take the next event of this channel, or what ends the connection."""
         event = self.connection.receive(self.number, time_limit_s=time_limit_s)
-        if isinstance(event, MethodReceived) and isinstance(event.method, ChannelClose):
+        if isinstance(event, MethodReceived) and isinstance(
+            event.method, ChannelClose | ChannelCloseOk
+        ):
             self.is_open = False
         return event
 

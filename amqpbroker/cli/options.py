@@ -1,0 +1,59 @@
+"""The values of options: sizes, ports, shares of the machine's memory.
+
+Each function takes what was typed and raises `argparse.ArgumentTypeError` with what is wrong.
+"""
+
+import os
+import re
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Final
+
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE: Final = re.compile(r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGT]?)(?:i?B)?)")
+_SHARE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
+_MESSAGE_BYTES_MAX: Final = 512 << 20
+_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+
+
+def port(text: str) -> int:
+    """A TCP port, or 0 for any."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """A number of bytes: 4096, 512KiB, 1.5G."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentTypeError(f"'{text}' is not a size: give bytes, or a number with KiB or MiB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def message_size(text: str) -> int:
+    """The largest message body, in bytes."""
+    value = size(text)
+    if not 1 <= value <= _MESSAGE_BYTES_MAX:
+        raise ArgumentTypeError(f"'{text}' is out of range: a message has at most 512MiB")
+    return value
+
+
+def memory_limit(text: str) -> int:
+    """A limit in bytes, given as such or as a share of the machine's memory."""
+    share = _SHARE.fullmatch(text.strip())
+    if share is None:
+        return size(text)
+    if not 0 < float(share[1]) <= 100:
+        raise ArgumentTypeError(f"'{text}' is not a share of the memory: give 1% to 100%")
+    return int(machine_memory_bytes() * float(share[1]) / 100)
+
+
+def machine_memory_bytes() -> int:
+    """What this machine has, or what its container may use if that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = _CGROUP_LIMIT.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total

@@ -1,0 +1,418 @@
+"""A channel: publishes in, deliveries out, and the books about both.
+
+    publish -> route -> enqueue            [publish, or commit]
+    deliver -> ledger -> ack, nack, reject [deliver; ack, reject; recover, close]
+
+(C1) A delivery tag is used once, ascending from 1, also by deliveries that nobody acks (S-261).
+(C2) A returned message is told before its confirm: returns leave at once, confirms at the end of
+     the pass (`Connection.tell_confirms`).
+(C3) After `close` nothing of the channel is left in the engine.
+
+Declarations are the topology's part (`engine/topology.py`); who may do what is asked there.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from amqpbroker.engine import content
+from amqpbroker.engine.confirms import Confirms
+from amqpbroker.engine.consumer import Consumer
+from amqpbroker.engine.exchange import Exchange
+from amqpbroker.engine.ledger import Ledger, Unacked
+from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE, ReplyConsumer
+from amqpbroker.engine.transaction import Settlement, Transaction
+from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.errors import (
+    access_refused,
+    not_allowed,
+    not_found,
+    not_implemented,
+    precondition_failed,
+)
+from amqpbroker.spec.message import Message, Publish
+from amqpbroker.spec.table import INTEGER_KINDS, Table
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.connection import Connection
+
+
+class Channel:
+    """One channel of a connection."""
+
+    __slots__ = (
+        "_confirms",
+        "_ledger",
+        "_reply_consumer",
+        "_transaction",
+        "connection",
+        "consumer_prefetch_count",
+        "consumers",
+        "last_delivery_tag",
+        "last_queue_name",
+        "number",
+        "prefetch_count",
+        "vhost",
+    )
+
+    def __init__(self, connection: "Connection", number: int) -> None:
+        self.connection = connection
+        self.vhost = connection.vhost
+        self.number = number
+        self.last_queue_name: str | None = None  # the queue declared last (S-087)
+        self.last_delivery_tag = 0
+        self.prefetch_count = 0  # for all consumers together; 0: no limit
+        self.consumer_prefetch_count = 0  # for each consumer started from now on; 0: no limit
+        self.consumers: dict[str, Consumer] = {}  # {consumer_tag: Consumer}
+        self._ledger = Ledger()
+        self._confirms: Confirms | None = None
+        self._transaction: Transaction | None = None
+        self._reply_consumer: ReplyConsumer | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Channel {self.number} consumers={len(self.consumers)} unacked={len(self._ledger)}>"
+        )
+
+    @property
+    def unacked_count(self) -> int:
+        """How many deliveries wait for their ack."""
+        return len(self._ledger)
+
+    def named_queue(self, queue_name: str) -> str:
+        """The name, or where it is empty that of the queue declared last; raises 404 (S-087)."""
+        if queue_name:
+            return queue_name
+        if self.last_queue_name is None:
+            raise not_found("no previously declared queue")
+        return self.last_queue_name
+
+    # Publishing
+
+    def publish(
+        self, publish: Publish, messages: Sequence[Message], content_bytes: int, *, is_plain: bool
+    ) -> None:
+        """Route and enqueue *messages*, which were published alike, one after the other.
+
+        `content_bytes` is the size of their contents in all.  `is_plain` says that no property of
+        theirs needs a look: no headers, reply-to, user-id or expiration.
+        Raises what RabbitMQ answers, in its order of checks (S-196); the messages before the
+        offending one have then been published.
+        """
+        if publish.immediate:
+            raise not_implemented("immediate=true")
+        vhost = self.vhost
+        if content_bytes > vhost.broker.message_bytes_max or not is_plain:
+            for message in messages:
+                self._publish_one(message)
+            return
+        exchange = self._publishable(publish)
+        queues = vhost.route(exchange, publish.routing_key)
+        if queues is None:
+            if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
+                for message in messages:
+                    self._publish_one(message)
+                return
+            queues = vhost.find_route(exchange, (publish.routing_key,), messages[0].properties)
+        if self._transaction is not None:
+            self._transaction.publishes += [(message, queues) for message in messages]
+            return
+        self._enqueue(messages, queues, content_bytes)
+
+    def _publish_one(self, message: Message) -> None:
+        """Publish a message whose properties want a look."""
+        publish = message.publish
+        body_bytes = message.body_bytes
+        content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
+        exchange = self._publishable(publish)
+        message = content.checked(message, self._reply_name(), self.connection.user.name)
+        if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
+            queues: tuple[Queue, ...] = ()
+            self.connection.broker.replies.deliver(message)
+        else:
+            keys, message = content.routing_keys(message)
+            queues = self.vhost.find_route(exchange, keys, message.properties)
+        if self._transaction is not None:
+            self._transaction.publishes.append((message, queues))
+            return
+        self._enqueue((message,), queues, len(message.content))
+
+    def refuse_oversize(self, publish: Publish, body_bytes: int) -> None:
+        """Answer a message whose body was too large to keep: raises 406 (S-198)."""
+        if publish.immediate:
+            raise not_implemented("immediate=true")
+        content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
+        raise AssertionError(f"a body of {body_bytes} bytes was dropped")
+
+    def _publishable(self, publish: Publish) -> Exchange:
+        exchange = self.vhost.exchanges.get(publish.exchange_name)
+        if exchange is None:
+            exchange = self.vhost.exchange(publish.exchange_name)
+        if exchange.internal:
+            raise access_refused(f"cannot publish to internal {exchange}")
+        return exchange
+
+    def _reply_name(self) -> str | None:
+        return None if self._reply_consumer is None else self._reply_consumer.reply_name
+
+    def _enqueue(
+        self, messages: Sequence[Message], queues: tuple[Queue, ...], content_bytes: int
+    ) -> None:
+        for queue in queues:
+            queue.enqueue(messages, content_bytes)
+        if not queues and messages[0].publish.mandatory:
+            for message in messages:
+                self._return(message)
+        if self._confirms is not None:
+            self._confirms.accept(len(messages))
+            self.connection.to_tell[self] = None
+
+    def _return(self, message: Message) -> None:
+        self.connection.outlet.return_message(
+            self.number, message, ReplyCode.NO_ROUTE, ReplyCode.NO_ROUTE.name
+        )
+
+    # Confirms and transactions
+
+    def select_confirms(self) -> None:
+        """Confirm every publish from now on; raises 406 on a transactional channel."""
+        if self._transaction is not None:
+            raise precondition_failed("cannot switch from tx to confirm mode")
+        if self._confirms is None:
+            self._confirms = Confirms()
+
+    def tell_confirms(self) -> None:
+        """Tell the client which publishes are settled."""
+        if self._confirms is not None and self._confirms.is_untold:
+            outlet, number = self.connection.outlet, self.number
+            self._confirms.tell(
+                lambda tag, multiple: outlet.confirm(number, tag, multiple),
+                lambda tag, multiple: outlet.refuse(number, tag, multiple),
+            )
+
+    def select_transactions(self) -> None:
+        """Put off the effect of publishes and acks; raises 406 on a channel with confirms."""
+        if self._confirms is not None:
+            raise precondition_failed("cannot switch from confirm to tx mode")
+        if self._transaction is None:
+            self._transaction = Transaction()
+
+    def commit(self) -> None:
+        """Let everything since the last commit or rollback happen; raises 406 outside tx mode."""
+        transaction = self._take_transaction()
+        for message, queues in transaction.publishes:
+            self._enqueue((message,), queues, len(message.content))
+        for settlement in transaction.settlements:
+            self._settle(settlement)
+
+    def rollback(self) -> None:
+        """Forget publishes, and take acks back; raises 406 outside tx mode."""
+        for settlement in self._take_transaction().settlements:
+            self._ledger.restore(settlement.entries)
+
+    def _take_transaction(self) -> Transaction:
+        if self._transaction is None:
+            raise precondition_failed("channel is not transactional")
+        transaction, self._transaction = self._transaction, Transaction()
+        return transaction
+
+    # Consuming
+
+    def set_prefetch(self, prefetch_count: int, *, is_global: bool) -> None:
+        """Limit unacked deliveries: of the whole channel, or of each later consumer (S-245)."""
+        if is_global:
+            self.prefetch_count = prefetch_count
+        else:
+            self.prefetch_count = 0
+            self.consumer_prefetch_count = prefetch_count
+        self.consumers_may_receive()
+
+    def consume(
+        self,
+        queue_name: str,
+        consumer_tag: str,
+        *,
+        no_ack: bool,
+        exclusive: bool,
+        arguments: Table,
+    ) -> str:
+        """Start a consumer; its tag, which is made here when *consumer_tag* is empty.
+
+        Raises in RabbitMQ's order of checks (S-239).
+        """
+        broker = self.connection.broker
+        if queue_name == REPLY_QUEUE:
+            return self._consume_replies(consumer_tag, no_ack=no_ack)
+        queue_name = self.named_queue(queue_name)
+        consumer_tag = consumer_tag or f"amq.ctag-{broker.names()}"
+        self._check_tag(consumer_tag)
+        queue = self.vhost.queue(queue_name)
+        queue.check_lock(self.connection)
+        priority = _priority(queue, arguments)
+        if len(queue.consumers) and (exclusive or any(one.exclusive for one in queue.consumers)):
+            raise access_refused(f"{queue} in exclusive use")
+        consumer = Consumer(
+            self,
+            consumer_tag,
+            queue,
+            self.connection.outlet.deliverer(self.number, consumer_tag),
+            no_ack=no_ack,
+            exclusive=exclusive,
+            priority=priority,
+            prefetch_count=self.consumer_prefetch_count,
+            arguments=arguments,
+        )
+        self.consumers[consumer_tag] = consumer
+        queue.consumers.add(consumer)
+        queue.consumers_may_receive()
+        return consumer_tag
+
+    def _consume_replies(self, consumer_tag: str, *, no_ack: bool) -> str:
+        broker = self.connection.broker
+        consumer_tag = consumer_tag or f"amq.ctag-{broker.names()}"
+        self._check_tag(consumer_tag)
+        if self._reply_consumer is not None:
+            raise precondition_failed("reply consumer already set")
+        if not no_ack:
+            raise precondition_failed("reply consumer cannot acknowledge")
+        deliver = self.connection.outlet.deliverer(self.number, consumer_tag)
+        self._reply_consumer = broker.replies.open(self, consumer_tag, deliver)
+        return consumer_tag
+
+    def _check_tag(self, consumer_tag: str) -> None:
+        replies = self._reply_consumer
+        if consumer_tag in self.consumers or (replies and replies.consumer_tag == consumer_tag):
+            raise not_allowed(f"attempt to reuse consumer tag '{consumer_tag}'")
+
+    def cancel(self, consumer_tag: str) -> None:
+        """End a consumer, if there is one of that tag; its unacked deliveries stay."""
+        replies = self._reply_consumer
+        if replies is not None and replies.consumer_tag == consumer_tag:
+            self._reply_consumer = None
+            self.connection.broker.replies.close(replies)
+            return
+        consumer = self.consumers.pop(consumer_tag, None)
+        if consumer is not None:
+            self._remove(consumer)
+
+    def forget_consumer(self, consumer: Consumer) -> None:
+        """The consumer's queue is gone: tell the client, if it asked to be told."""
+        del self.consumers[consumer.consumer_tag]
+        if self.connection.wants_cancel_notify:
+            self.connection.outlet.cancel_consumer(self.number, consumer.consumer_tag)
+
+    def _remove(self, consumer: Consumer) -> None:
+        queue = consumer.queue
+        queue.consumers.remove(consumer)
+        if queue.auto_delete and not len(queue.consumers):
+            self.connection.broker.delete_queue(queue)
+        else:
+            queue.consumers_may_receive()
+
+    def consumers_may_receive(self) -> None:
+        """Something changed in favour of this channel's consumers."""
+        for consumer in self.consumers.values():
+            consumer.queue.consumers_may_receive()
+
+    def deliver(
+        self,
+        consumer: Consumer,
+        positions: Sequence[int],
+        messages: Sequence[Message],
+        *,
+        redelivered: bool,
+    ) -> None:
+        """Give a queue's messages to a consumer of this channel."""
+        first_tag = self.last_delivery_tag + 1
+        self.last_delivery_tag += len(messages)
+        if not consumer.no_ack:
+            consumer.unacked_count += len(messages)
+            self._ledger.add(first_tag, consumer, consumer.queue, positions, messages)
+        consumer.deliver(first_tag, messages, redelivered)
+
+    def get(self, queue_name: str, *, no_ack: bool) -> tuple[int, Message, bool, int] | None:
+        """Answer a basic.get: delivery tag, message, redelivered, messages left; None when empty.
+
+        Raises 404 and 405 (S-240).
+        """
+        queue = self.vhost.queue(self.named_queue(queue_name))
+        queue.check_lock(self.connection)
+        answer = queue.get(no_ack=no_ack)
+        if answer is None:
+            return None
+        position, message, redelivered = answer
+        self.last_delivery_tag += 1
+        if not no_ack:
+            self._ledger.add(self.last_delivery_tag, None, queue, (position,), (message,))
+        return self.last_delivery_tag, message, redelivered, queue.ready_count
+
+    # Settling
+
+    def ack(self, delivery_tag: int, *, multiple: bool) -> None:
+        """The client is done with these deliveries; raises 406 for an unknown tag."""
+        entries = self._ledger.settle(delivery_tag, multiple=multiple)
+        self._settle_or_put_off(Settlement(entries, is_ack=True))
+
+    def reject(self, delivery_tag: int, *, multiple: bool, requeue: bool) -> None:
+        """The client does not want these deliveries: they go back, or are gone; raises 406."""
+        entries = self._ledger.settle(delivery_tag, multiple=multiple)
+        self._settle_or_put_off(Settlement(entries, is_ack=False, requeue=requeue))
+
+    def recover(self) -> None:
+        """Give all unacked deliveries back to their queues."""
+        self._settle(Settlement(self._ledger.take_all(), is_ack=False, requeue=True))
+
+    def _settle_or_put_off(self, settlement: Settlement) -> None:
+        if self._transaction is not None:
+            self._transaction.settlements.append(settlement)
+        else:
+            self._settle(settlement)
+
+    def _settle(self, settlement: Settlement) -> None:
+        by_queue: dict[Queue, list[Unacked]] = {}
+        for _, unacked in settlement.entries:
+            consumer, queue, _, _ = unacked
+            if consumer is not None:
+                consumer.unacked_count -= 1
+            if queue in by_queue:
+                by_queue[queue].append(unacked)
+            else:
+                by_queue[queue] = [unacked]
+        for queue, entries in by_queue.items():
+            if settlement.requeue:
+                queue.requeue([(position, message) for _, _, position, message in entries])
+            else:
+                queue.settle([message for _, _, _, message in entries])
+            if queue.is_starving and len(queue.consumers):
+                queue.consumers_may_receive()
+        if self.prefetch_count:
+            self.consumers_may_receive()
+
+    def close(self) -> None:
+        """End the channel: its consumers go, then its unacked deliveries go back (C3)."""
+        consumers, self.consumers = self.consumers, {}
+        if self._reply_consumer is not None:
+            self.cancel(self._reply_consumer.consumer_tag)
+        returned = self._ledger.take_all()
+        if self._transaction is not None:
+            for settlement in self._transaction.settlements:
+                returned += settlement.entries
+        for consumer in consumers.values():
+            consumer.queue.consumers.remove(consumer)
+        self._settle(Settlement(returned, is_ack=False, requeue=True))
+        for queue in dict.fromkeys(consumer.queue for consumer in consumers.values()):
+            if queue.auto_delete and not len(queue.consumers) and not queue.is_deleted:
+                self.connection.broker.delete_queue(queue)
+        self.connection.to_tell.pop(self, None)
+
+
+def _priority(queue: Queue, arguments: Table) -> int:
+    """A consumer's x-priority; raises 406 when it is no integer (S-232)."""
+    field = arguments.get("x-priority")
+    if field is None:
+        return 0
+    if field.kind not in INTEGER_KINDS or not isinstance(field.value, int):
+        raise precondition_failed(
+            f"invalid arg 'x-priority' for {queue}: \"expected integer, got {field.kind_name}\""
+        )
+    return field.value

@@ -1,0 +1,82 @@
+"""A client's connection as the broker sees it: a user in a vhost, with channels."""
+
+from typing import TYPE_CHECKING
+
+from amqpbroker.engine.access import User
+from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.ports import Outlet
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.broker import Broker
+    from amqpbroker.engine.queue import Queue
+    from amqpbroker.engine.vhost import VHost
+
+
+class Connection:
+    """An open connection and what belongs to it."""
+
+    __slots__ = (
+        "broker",
+        "channels",
+        "exclusive_queues",
+        "is_congested",
+        "outlet",
+        "to_tell",
+        "user",
+        "vhost",
+        "wants_cancel_notify",
+    )
+
+    def __init__(
+        self,
+        broker: "Broker",
+        vhost: "VHost",
+        user: User,
+        outlet: Outlet,
+        *,
+        wants_cancel_notify: bool,
+    ) -> None:
+        self.broker = broker
+        self.vhost = vhost
+        self.user = user
+        self.outlet = outlet
+        self.wants_cancel_notify = wants_cancel_notify
+        self.channels: dict[int, Channel] = {}  # {channel number: Channel}
+        self.exclusive_queues: dict[Queue, None] = {}
+        self.to_tell: dict[Channel, None] = {}  # channels with untold confirms
+        self.is_congested = False  # its client reads too slowly to be given more
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.user.name!r}@{self.vhost.name!r} channels={len(self.channels)}>"
+
+    def open_channel(self, number: int) -> Channel:
+        """A new channel, under a number that is free."""
+        assert number not in self.channels, number
+        channel = self.channels[number] = Channel(self, number)
+        return channel
+
+    def close_channel(self, number: int) -> None:
+        """End a channel, if it is open."""
+        channel = self.channels.pop(number, None)
+        if channel is not None:
+            channel.close()
+
+    def tell_confirms(self) -> None:
+        """Tell the client what was confirmed in this pass."""
+        for channel in self.to_tell:
+            channel.tell_confirms()
+        self.to_tell.clear()
+
+    def drained(self) -> None:
+        """The client has caught up: its consumers may receive again."""
+        self.is_congested = False
+        for channel in self.channels.values():
+            channel.consumers_may_receive()
+
+    def close(self) -> None:
+        """End the connection: its channels, then its exclusive queues."""
+        for number in list(self.channels):
+            self.close_channel(number)
+        for queue in list(self.exclusive_queues):
+            self.broker.delete_queue(queue)
+        self.broker.connections.pop(self, None)

@@ -1,0 +1,137 @@
+"""An exchange: a name, a type, and the bindings by which it passes messages on."""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from amqpbroker.engine.routing.router import Binding, Router
+from amqpbroker.spec.errors import precondition_failed
+from amqpbroker.spec.properties import Properties
+from amqpbroker.spec.table import Table
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.queue import Queue
+    from amqpbroker.engine.vhost import VHost
+
+#: How many routing keys an exchange remembers the queues of.
+ROUTES_MAX: Final = 8192
+
+
+class Exchange:
+    """An exchange and its bindings.  Following them to the queues is the vhost's part."""
+
+    __slots__ = (
+        "_bindings",
+        "arguments",
+        "auto_delete",
+        "durable",
+        "incoming",
+        "internal",
+        "name",
+        "router",
+        "routes",
+        "routes_generation",
+        "type",
+        "vhost",
+    )
+
+    def __init__(
+        self,
+        vhost: "VHost",
+        name: str,
+        type_: str,
+        router: Router,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        internal: bool,
+        arguments: Table,
+    ) -> None:
+        self.vhost = vhost
+        self.name = name
+        self.type = type_
+        self.router = router
+        self.durable = durable
+        self.auto_delete = auto_delete
+        self.internal = internal
+        self.arguments = arguments
+        self._bindings: dict[Hashable, Binding] = {}  # {Binding.identity: Binding}
+        self.incoming: dict[Binding, None] = {}  # those that lead here, in the order they came
+        # Speed: the queues that a routing key leads to, as long as the vhost's bindings stay as
+        # they are (`VHost.generation`).  A miss costs a walk through the routers.
+        self.routes: dict[str, tuple[Queue, ...]] = {}
+        self.routes_generation = -1
+
+    def __str__(self) -> str:
+        return f"exchange '{self.name}' in vhost '{self.vhost.name}'"
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.name!r} type={self.type} bindings={len(self._bindings)}>"
+
+    @property
+    def alternate_name(self) -> str | None:
+        """The exchange that gets what this one has no destination for."""
+        field = self.arguments.get("alternate-exchange")
+        return None if field is None else field.text
+
+    @property
+    def bindings(self) -> Collection[Binding]:
+        """The bindings of which this exchange is the source."""
+        return self._bindings.values()
+
+    def add(self, binding: Binding) -> bool:
+        """Add a binding; False when an equal one is there already.
+
+        Raises `ChannelException` when the exchange's type cannot have it.
+        """
+        self.router.check(binding)
+        if binding.identity in self._bindings:
+            return False
+        self._bindings[binding.identity] = binding
+        self.router.bind(binding)
+        return True
+
+    def find(self, binding: Binding) -> Binding | None:
+        """The binding equal to *binding*, if it is there."""
+        return self._bindings.get(binding.identity)
+
+    def remove(self, binding: Binding) -> None:
+        """Remove a binding that `find` gave."""
+        del self._bindings[binding.identity]
+        self.router.unbind(binding)
+
+
+class DefaultRouter:
+    """The default exchange's way: each queue under its own name (S-119)."""
+
+    #: It does not, but its answer is a lookup already, and changes with every queue.
+    uses_properties: ClassVar[bool] = True
+
+    def __init__(self, queues: "Mapping[str, Queue]") -> None:
+        self._queues = queues
+
+    def check(self, binding: Binding) -> None:
+        """Never asked: nobody may bind here."""
+        raise AssertionError(binding)
+
+    def bind(self, binding: Binding) -> None:
+        """Never asked: nobody may bind here."""
+        raise AssertionError(binding)
+
+    def unbind(self, binding: Binding) -> None:
+        """Never asked: nobody may bind here."""
+        raise AssertionError(binding)
+
+    def route(self, routing_key: str, properties: Properties) -> Iterable[Hashable]:
+        """The queue of that name."""
+        queue = self._queues.get(routing_key)
+        return () if queue is None else (queue,)
+
+
+def check_alternate(name: str, vhost_name: str, arguments: Table) -> None:
+    """Refuse an alternate-exchange argument that is not a string (S-103)."""
+    field = arguments.get("alternate-exchange")
+    if field is not None and field.kind != "S":
+        raise precondition_failed(
+            f"invalid type '{field.kind_name}' for arg 'alternate-exchange' in "
+            f"exchange '{name}' in vhost '{vhost_name}'"
+        )

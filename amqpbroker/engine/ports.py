@@ -1,0 +1,53 @@
+"""What the engine asks of the world: a way out, and names.
+
+The engine's verbs answer questions at once; everything that happens later, to whomever, leaves
+through an `Outlet`.  Implementations are synchronous and never call back into the engine.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.message import Message
+
+
+class Deliver(Protocol):
+    """Sends messages to one consumer.  Made once a consumer, so that it may remember."""
+
+    def __call__(self, first_tag: int, messages: Sequence[Message], redelivered: bool) -> None:
+        """Deliver *messages* with consecutive tags from *first_tag*."""
+        ...
+
+
+class Outlet(Protocol):
+    """What a connection's client is told without having asked."""
+
+    def deliverer(self, channel_number: int, consumer_tag: str) -> Deliver:
+        """The way to a consumer."""
+        ...
+
+    def return_message(
+        self, channel_number: int, message: Message, reply_code: ReplyCode, reply_text: str
+    ) -> None:
+        """Give a message back to its publisher: basic.return."""
+        ...
+
+    def confirm(self, channel_number: int, publish_tag: int, multiple: bool) -> None:
+        """The broker has taken over what was published: basic.ack."""
+        ...
+
+    def refuse(self, channel_number: int, publish_tag: int, multiple: bool) -> None:
+        """The broker could not take over what was published: basic.nack."""
+        ...
+
+    def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
+        """The consumer's queue is gone: basic.cancel."""
+        ...
+
+
+class NameSource(Protocol):
+    """Makes names that nobody can guess and that never repeat."""
+
+    def __call__(self) -> str:
+        """22 characters of URL-safe base64 (S-094)."""
+        ...

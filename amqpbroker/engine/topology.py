@@ -1,0 +1,200 @@
+"""Declaring, binding and deleting, as a client on a channel asks for it.
+
+The vhost knows how; this module knows what a client may leave out (names), what belongs to
+another connection, and in which order RabbitMQ checks (S-087 to S-093, S-112 to S-116, S-145 to
+S-162, S-189 to S-194).
+"""
+
+from typing import Final, NamedTuple
+
+from amqpbroker.engine import equivalence
+from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.queue import Queue, locked
+from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
+from amqpbroker.engine.vhost import RESERVED_PREFIX, plain_name, refuse_default
+from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
+from amqpbroker.spec.table import Table, longstr
+
+#: The arguments that a second declaration of a classic queue must repeat (S-149, S-166).
+_COMPARED_ARGUMENTS: Final = (
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-overflow",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-queue-master-locator",
+    "x-queue-leader-locator",
+)
+
+
+class QueueState(NamedTuple):
+    """The answer to a queue.declare."""
+
+    queue_name: str
+    message_count: int  # ready ones
+    consumer_count: int
+
+
+def declare_queue(
+    channel: Channel,
+    name: str,
+    *,
+    durable: bool,
+    exclusive: bool,
+    auto_delete: bool,
+    arguments: Table,
+) -> QueueState:
+    """Make a queue, or check that the one of that name is what is asked for (S-145)."""
+    name = plain_name(name)
+    if (reply_state := _reply_queue_state(channel, name)) is not None:
+        return reply_state
+    if name.startswith(RESERVED_PREFIX):
+        raise access_refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
+    connection, vhost, broker = channel.connection, channel.vhost, channel.connection.broker
+    durable = durable and not exclusive  # S-153
+    queue = vhost.queues.get(name) if name else None
+    if queue is not None:
+        queue.check_lock(connection)
+        if exclusive != (queue.exclusive_owner is not None):
+            raise locked(queue)  # S-152
+        equivalence.check_property(queue, "durable", durable, queue.durable)
+        equivalence.check_property(queue, "auto_delete", auto_delete, queue.auto_delete)
+        equivalence.check_arguments(
+            queue, _COMPARED_ARGUMENTS, _typed(arguments), _typed(queue.arguments)
+        )
+    else:
+        queue = Queue(
+            broker,
+            vhost,
+            name or f"amq.gen-{broker.names()}",
+            durable=durable,
+            exclusive_owner=connection if exclusive else None,
+            auto_delete=auto_delete,
+            arguments=arguments,
+        )
+        vhost.add_queue(queue)
+        if exclusive:
+            connection.exclusive_queues[queue] = None
+    return _declared(channel, queue)
+
+
+def check_queue(channel: Channel, name: str) -> QueueState:
+    """A passive declaration: the queue must be there and not locked (S-154)."""
+    name = plain_name(name)
+    if (reply_state := _reply_queue_state(channel, name)) is not None:
+        return reply_state
+    queue = channel.vhost.queue(name)
+    queue.check_lock(channel.connection)
+    return _declared(channel, queue)
+
+
+def delete_queue(channel: Channel, name: str, *, if_unused: bool, if_empty: bool) -> int:
+    """Delete a queue; how many messages were ready.  One that is not there had none (S-189)."""
+    queue = channel.vhost.queues.get(plain_name(channel.named_queue(name)))
+    if queue is None:
+        return 0
+    queue.check_lock(channel.connection)
+    if if_empty and queue.ready_count:
+        raise precondition_failed(f"{queue} not empty")
+    if if_unused and len(queue.consumers):
+        raise precondition_failed(f"{queue} in use")
+    return channel.connection.broker.delete_queue(queue)
+
+
+def purge_queue(channel: Channel, name: str) -> int:
+    """Drop a queue's ready messages; how many there were (S-194)."""
+    queue = channel.vhost.queue(channel.named_queue(name))
+    queue.check_lock(channel.connection)
+    return queue.purge()
+
+
+def bind_queue(
+    channel: Channel, queue_name: str, exchange_name: str, routing_key: str, arguments: Table
+) -> None:
+    """Bind a queue to an exchange (S-112, S-113)."""
+    queue_name, routing_key = _bound_names(channel, queue_name, routing_key)
+    refuse_default(exchange_name)
+    channel.vhost.exchange(plain_name(exchange_name))
+    queue = channel.vhost.queue(queue_name)
+    queue.check_lock(channel.connection)
+    channel.vhost.bind(exchange_name, queue, routing_key, arguments)
+
+
+def unbind_queue(
+    channel: Channel, queue_name: str, exchange_name: str, routing_key: str, arguments: Table
+) -> None:
+    """Remove a binding; nothing when it, its queue or its exchange is not there (S-115)."""
+    queue_name, routing_key = _bound_names(channel, queue_name, routing_key)
+    refuse_default(exchange_name)
+    queue = channel.vhost.queues.get(queue_name)
+    if queue is None:
+        return
+    binding = channel.vhost.find_binding(exchange_name, queue, routing_key, arguments)
+    if binding is not None:
+        queue.check_lock(channel.connection)
+        channel.vhost.unbind(binding)
+
+
+def bind_exchange(
+    channel: Channel, destination_name: str, source_name: str, routing_key: str, arguments: Table
+) -> None:
+    """Bind an exchange to another, its source (S-112, S-113)."""
+    refuse_default(destination_name)
+    refuse_default(source_name)
+    vhost = channel.vhost
+    vhost.exchange(plain_name(source_name))
+    destination = vhost.exchange(plain_name(destination_name))
+    vhost.bind(source_name, destination, routing_key, arguments)
+
+
+def unbind_exchange(
+    channel: Channel, destination_name: str, source_name: str, routing_key: str, arguments: Table
+) -> None:
+    """Remove a binding between exchanges, if it is there (S-115)."""
+    refuse_default(destination_name)
+    refuse_default(source_name)
+    vhost = channel.vhost
+    destination = vhost.exchanges.get(plain_name(destination_name))
+    if destination is None:
+        return
+    binding = vhost.find_binding(source_name, destination, routing_key, arguments)
+    if binding is not None:
+        vhost.unbind(binding)
+
+
+def _bound_names(channel: Channel, queue_name: str, routing_key: str) -> tuple[str, str]:
+    """The names that a bind means: an empty queue name also fills an empty key (S-088)."""
+    named = channel.named_queue(queue_name)
+    if not queue_name and not routing_key:
+        routing_key = named
+    return plain_name(named), routing_key
+
+
+def _declared(channel: Channel, queue: Queue) -> QueueState:
+    channel.last_queue_name = queue.name
+    return QueueState(queue.name, queue.ready_count, len(queue.consumers))
+
+
+def _reply_queue_state(channel: Channel, name: str) -> QueueState | None:
+    """The pseudo-queues of direct reply-to can be declared, to no effect (S-269)."""
+    if name == REPLY_QUEUE:
+        return QueueState(name, 0, 1)
+    if not name.startswith(REPLY_PREFIX):
+        return None
+    if name not in channel.connection.broker.replies:
+        raise not_found(f"no queue '{name}' in vhost '{channel.vhost.name}'")
+    return QueueState(name, 0, 1)
+
+
+def _typed(arguments: Table) -> Table:
+    """The arguments with the queue type filled in (S-151)."""
+    if "x-queue-type" in arguments:
+        return arguments
+    return {**arguments, "x-queue-type": longstr("classic")}

@@ -1,0 +1,288 @@
+"""A virtual host: its exchanges and queues by name, the bindings between them, and routing.
+
+(V1) Every binding stands at its source (`Exchange.bindings`) and at its destination
+     (`incoming`, `Queue.bindings`), or at neither.
+(V2) `generation` changes whenever a remembered route might: with every binding added or removed
+     and every exchange declared or deleted.
+(V3) Deleting cascades to auto-delete exchanges through a work list, never by recursion.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from amqpbroker.engine import equivalence
+from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, check_alternate
+from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.routing.router import Binding
+from amqpbroker.engine.routing.types import EXCHANGE_TYPES
+from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
+from amqpbroker.spec.properties import Properties
+from amqpbroker.spec.table import EMPTY_TABLE, Table
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.broker import Broker
+    from amqpbroker.engine.connection import Connection
+
+RESERVED_PREFIX: Final = "amq."
+#: {predeclared exchange: (type, internal)} (S-095)
+_PREDECLARED: Final = {
+    "amq.direct": ("direct", False),
+    "amq.fanout": ("fanout", False),
+    "amq.topic": ("topic", False),
+    "amq.headers": ("headers", False),
+    "amq.match": ("headers", False),
+    "amq.rabbitmq.trace": ("topic", True),
+}
+_NO_LINE_BREAKS: Final = str.maketrans("", "", "\r\n")
+
+Destination = Queue | Exchange
+
+
+class VHost:
+    """One namespace of exchanges and queues."""
+
+    def __init__(self, broker: "Broker", name: str) -> None:
+        self.broker = broker
+        self.name = name
+        self.queues: dict[str, Queue] = {}
+        self.exchanges: dict[str, Exchange] = {}
+        self.generation = 0
+        self.default_exchange = self._make_exchange("", "direct", router=DefaultRouter(self.queues))
+        for exchange_name, (type_, internal) in _PREDECLARED.items():
+            self._make_exchange(exchange_name, type_, internal=internal)
+
+    def __repr__(self) -> str:
+        return f"<VHost {self.name!r} exchanges={len(self.exchanges)} queues={len(self.queues)}>"
+
+    # Finding
+
+    def exchange(self, name: str) -> Exchange:
+        """The exchange of that name; raises 404."""
+        exchange = self.exchanges.get(name)
+        if exchange is None:
+            raise not_found(f"no exchange '{name}' in vhost '{self.name}'")
+        return exchange
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; raises 404."""
+        queue = self.queues.get(name)
+        if queue is None:
+            raise not_found(f"no queue '{name}' in vhost '{self.name}'")
+        return queue
+
+    # Exchanges
+
+    def declare_exchange(
+        self,
+        name: str,
+        type_: str,
+        *,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Table = EMPTY_TABLE,
+    ) -> Exchange:
+        """Make an exchange, or check that the one of that name is what is asked for.
+
+        Raises 403 for the default exchange and reserved names, 406 for an unknown type and for
+        any difference, in RabbitMQ's order of checks (S-096).
+        """
+        name = plain_name(name)
+        if type_ not in EXCHANGE_TYPES:
+            raise precondition_failed(f"unknown exchange type '{type_}'")
+        refuse_default(name)
+        exchange = self.exchanges.get(name)
+        if exchange is not None:
+            for property_name, received, current in (
+                ("type", type_, exchange.type),
+                ("durable", durable, exchange.durable),
+                ("auto_delete", auto_delete, exchange.auto_delete),
+                ("internal", internal, exchange.internal),
+            ):
+                equivalence.check_property(exchange, property_name, received, current)
+            equivalence.check_arguments(
+                exchange, ("alternate-exchange",), arguments, exchange.arguments
+            )
+            return exchange
+        if name.startswith(RESERVED_PREFIX):
+            raise access_refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
+        check_alternate(name, self.name, arguments)
+        self.generation += 1
+        return self._make_exchange(
+            name, type_, durable=durable, auto_delete=auto_delete, internal=internal,
+            arguments=arguments,
+        )  # fmt: skip
+
+    def check_exchange(self, name: str) -> Exchange:
+        """A passive declaration: the exchange must be there, nothing else counts (S-102)."""
+        name = plain_name(name)
+        refuse_default(name)
+        return self.exchange(name)
+
+    def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
+        """Delete an exchange and every binding from and to it; nothing when it is not there.
+
+        Raises 403 for the default exchange and reserved names, 406 when `if_unused` and it is
+        the source of a binding.
+        """
+        name = plain_name(name)
+        refuse_default(name)
+        if name.startswith(RESERVED_PREFIX):
+            raise access_refused(
+                f"deletion of system exchange '{name}' in vhost '{self.name}' not allowed"
+            )
+        exchange = self.exchanges.get(name)
+        if exchange is None:
+            return
+        if if_unused and exchange.bindings:
+            raise precondition_failed(f"{exchange} in use")
+        self._remove_exchanges([exchange])
+
+    # Queues
+
+    def add_queue(self, queue: Queue) -> None:
+        """Take in a new queue."""
+        self.queues[queue.name] = queue
+
+    def remove_queue(self, queue: Queue) -> None:
+        """Remove a queue, its messages and its bindings; its consumers are the caller's part."""
+        del self.queues[queue.name]
+        queue.forget_messages()
+        self._remove_bindings(list(queue.bindings))
+
+    # Bindings
+
+    def bind(
+        self, source_name: str, destination: Destination, routing_key: str, arguments: Table
+    ) -> None:
+        """Let messages pass from an exchange to *destination*; nothing when they do already."""
+        source = self.exchange(plain_name(source_name))
+        binding = Binding(source.name, destination, routing_key, arguments)
+        if source.add(binding):
+            _incoming(destination)[binding] = None
+            self.generation += 1
+
+    def find_binding(
+        self, source_name: str, destination: Destination, routing_key: str, arguments: Table
+    ) -> Binding | None:
+        """The binding that `bind` made of the same arguments, if it is there."""
+        source = self.exchanges.get(plain_name(source_name))
+        if source is None:
+            return None
+        return source.find(Binding(source.name, destination, routing_key, arguments))
+
+    def unbind(self, binding: Binding) -> None:
+        """Remove a binding that `find_binding` gave."""
+        self._remove_bindings([binding])
+
+    # Routing
+
+    def route(self, exchange: Exchange, routing_key: str) -> tuple[Queue, ...] | None:
+        """The queues for a key, if the key alone decides and the answer is remembered."""
+        if exchange.routes_generation != self.generation:
+            return None
+        return exchange.routes.get(routing_key)
+
+    def find_route(
+        self, exchange: Exchange, routing_keys: Iterable[str], properties: Properties
+    ) -> tuple[Queue, ...]:
+        """The queues that a message goes to, each once, however many ways lead there.
+
+        Follows bindings between exchanges, each exchange once (S-118), and alternate exchanges
+        where an exchange has no destination at all (S-121).  Remembers the answer when there is
+        one key and it alone decided.
+        """
+        keys = tuple(routing_keys)
+        queues: dict[Queue, None] = {}
+        seen = {exchange: None}
+        depends_on_properties = False
+        to_visit = [exchange]
+        for current in to_visit:
+            router = current.router
+            depends_on_properties |= router.uses_properties
+            destinations = [one for key in keys for one in router.route(key, properties)]
+            if not destinations and current.alternate_name is not None:
+                alternate = self.exchanges.get(current.alternate_name)
+                destinations = [] if alternate is None else [alternate]
+            for destination in destinations:
+                if isinstance(destination, Queue):
+                    queues[destination] = None
+                elif isinstance(destination, Exchange) and destination not in seen:
+                    seen[destination] = None
+                    to_visit.append(destination)
+        found = tuple(queues)
+        if len(keys) == 1 and not depends_on_properties:
+            if exchange.routes_generation != self.generation or len(exchange.routes) >= ROUTES_MAX:
+                exchange.routes = {}
+                exchange.routes_generation = self.generation
+            exchange.routes[keys[0]] = found
+        return found
+
+    # Parts
+
+    def _make_exchange(
+        self,
+        name: str,
+        type_: str,
+        *,
+        router: DefaultRouter | None = None,
+        durable: bool = True,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Table = EMPTY_TABLE,
+    ) -> Exchange:
+        exchange = Exchange(
+            self, name, type_, router or EXCHANGE_TYPES[type_](), durable=durable,
+            auto_delete=auto_delete, internal=internal, arguments=arguments,
+        )  # fmt: skip
+        self.exchanges[name] = exchange
+        return exchange
+
+    def _remove_bindings(self, bindings: Iterable[Binding]) -> None:
+        """Remove bindings, and the auto-delete exchanges that lose their last one by it."""
+        emptied: list[Exchange] = []
+        for binding in bindings:
+            source = self.exchanges[binding.source_name]
+            source.remove(binding)
+            del _incoming(binding.destination)[binding]
+            if source.auto_delete and not source.bindings:
+                emptied.append(source)
+        self.generation += 1
+        self._remove_exchanges(emptied)
+
+    def _remove_exchanges(self, exchanges: list[Exchange]) -> None:
+        """Remove exchanges and all that falls with them (V3)."""
+        to_remove = list(exchanges)
+        for exchange in to_remove:
+            if self.exchanges.pop(exchange.name, None) is None:
+                continue
+            self.generation += 1
+            for binding in list(exchange.bindings):
+                exchange.remove(binding)
+                del _incoming(binding.destination)[binding]
+            for binding in list(exchange.incoming):
+                del exchange.incoming[binding]
+                source = self.exchanges.get(binding.source_name)
+                if source is None:
+                    continue
+                source.remove(binding)
+                if source.auto_delete and not source.bindings:
+                    to_remove.append(source)
+
+
+def plain_name(name: str) -> str:
+    """The name without the line breaks that RabbitMQ removes (S-090)."""
+    return name.translate(_NO_LINE_BREAKS)
+
+
+def refuse_default(name: str) -> None:
+    """Refuse what nobody may do to the default exchange: 403 (S-098)."""
+    if name == "":
+        raise access_refused("operation not permitted on the default exchange")
+
+
+def _incoming(destination: object) -> dict[Binding, None]:
+    if isinstance(destination, Queue):
+        return destination.bindings
+    assert isinstance(destination, Exchange)
+    return destination.incoming

@@ -1,0 +1,1 @@
+"""The broker on a network: trio, sockets, sessions, timers, and the options of `serve`."""

@@ -1,0 +1,113 @@
+"""From the protocol header to an open connection: who may come in, and on which terms.
+
+    protocol header -> connection.start;  start-ok -> login, connection.tune;
+    tune-ok -> nothing;                   open -> connection.open-ok
+"""
+
+import ipaddress
+import platform
+from typing import Final
+
+from amqpbroker import __version__
+from amqpbroker.engine.access import User
+from amqpbroker.engine.broker import Broker
+from amqpbroker.server.sasl import MECHANISMS, MalformedResponse
+from amqpbroker.spec import methods as m
+from amqpbroker.spec.constants import (
+    DEFAULT_CHANNEL_MAX,
+    DEFAULT_FRAME_MAX,
+    DEFAULT_HEARTBEAT_SECONDS,
+)
+from amqpbroker.spec.errors import AMQPException, login_refused
+from amqpbroker.spec.table import Field, Table, longstr
+from amqpbroker.wire.connection import HandshakeAborted
+
+#: The RabbitMQ that this broker answers like (design: `--emulate`).
+EMULATED_VERSION: Final = "4.0.5"
+_CAPABILITIES: Final = (
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+)
+SERVER_PROPERTIES: Final[Table] = {
+    "capabilities": Field("F", {name: Field("t", True) for name in _CAPABILITIES}),
+    "cluster_name": longstr("amqpbroker"),
+    "copyright": longstr("The amqpbroker authors"),
+    "information": longstr(f"amqpbroker {__version__}, answering like RabbitMQ"),
+    "platform": longstr(f"Python {platform.python_version()}"),
+    "product": longstr("amqpbroker"),
+    "version": longstr(EMULATED_VERSION),
+}
+
+
+class Handshake:
+    """What is known of a client before its connection is open."""
+
+    __slots__ = ("_broker", "_peer_address", "capabilities", "connection_name", "user")
+
+    def __init__(self, broker: Broker, peer_address: str) -> None:
+        self._broker = broker
+        self._peer_address = peer_address
+        self.user: User | None = None
+        self.capabilities: frozenset[str] = frozenset()  # those that the client declared true
+        self.connection_name = ""
+
+    def start(self) -> m.ConnectionStart:
+        """What we offer."""
+        return m.ConnectionStart(
+            server_properties=SERVER_PROPERTIES, mechanisms=" ".join(MECHANISMS).encode()
+        )
+
+    def log_in(self, method: m.ConnectionStartOk) -> m.ConnectionTune:
+        """Check who it is, and propose terms.
+
+        Raises 403 when the login is refused (S-025, S-026), `HandshakeAborted` for a mechanism
+        or a response that cannot be understood (S-024).
+        """
+        self._read_properties(method.client_properties)
+        read = MECHANISMS.get(method.mechanism)
+        if read is None:
+            raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
+        try:
+            user_name, password = read(method.response)
+        except MalformedResponse as error:
+            raise HandshakeAborted(f"malformed {method.mechanism} response: {error}") from None
+        self.user = self._broker.users.authenticate(
+            user_name, password, from_loopback=is_loopback(self._peer_address)
+        )
+        if self.user is None:
+            raise self._refusal(method.mechanism)
+        return m.ConnectionTune(DEFAULT_CHANNEL_MAX, DEFAULT_FRAME_MAX, DEFAULT_HEARTBEAT_SECONDS)
+
+    def _refusal(self, mechanism: str) -> AMQPException:
+        refusal = login_refused(
+            f"Login was refused using authentication mechanism {mechanism}. For details see the "
+            "broker logfile."
+        )
+        return refusal.caused_by_no_method()
+
+    def _read_properties(self, properties: Table) -> None:
+        capabilities = properties.get("capabilities")
+        if capabilities is not None and isinstance(capabilities.value, dict):
+            table: Table = capabilities.value
+            self.capabilities = frozenset(
+                name for name, field in table.items() if field.value is True
+            )
+        name = properties.get("connection_name")
+        if name is not None and name.kind == "S":
+            self.connection_name = name.text
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a peer's address is this machine's; also in IPv4-mapped form, and a Unix socket."""
+    if not address:
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback

@@ -1,0 +1,51 @@
+"""Running a server as a process: logging, signals, the ready lines."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+
+import trio
+
+from amqpbroker.server.server import Server
+from amqpbroker.server.settings import Settings
+
+logger = logging.getLogger("amqpbroker")
+
+
+def run(
+    settings: Settings,
+    listeners: Sequence[socket.socket],
+    *,
+    log_level: str,
+    ready_lines: Iterable[str],
+) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=log_level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    trio.run(_serve, Server(settings, listeners), list(ready_lines))
+
+
+async def _serve(server: Server, ready_lines: Sequence[str]) -> None:
+    stop = trio.Event()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, signals, stop, nursery.cancel_scope)
+            for line in ready_lines:
+                print(line, flush=True)
+            await server.run(stop)
+            nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(
+    signals: "trio.abc.ReceiveChannel[int]", stop: trio.Event, scope: trio.CancelScope
+) -> None:
+    async for number in signals:
+        if stop.is_set():
+            scope.cancel()
+        logger.info("stopping: %s", signal.Signals(number).name)
+        stop.set()

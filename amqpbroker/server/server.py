@@ -1,0 +1,168 @@
+"""The server: the engine, the sockets, and the end of every round.
+
+    round     sessions read and perform -> the broker dispatches -> sessions flush
+    start     sockets are listening already when this module is imported (`cli/serve.py`)
+    stop      no new clients; every connection is closed with 320; at most `DRAIN_SECONDS`
+"""
+
+import logging
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from amqpbroker.engine.access import User, Users
+from amqpbroker.engine.broker import Broker
+from amqpbroker.server.janitor import Janitor
+from amqpbroker.server.reactor import Reactor
+from amqpbroker.server.session import Session
+from amqpbroker.server.settings import Settings
+from amqpbroker.server.timekeeper import Timekeeper
+from amqpbroker.spec.errors import connection_forced
+from amqpbroker.wire.memo import PropertiesMemo
+
+logger = logging.getLogger("amqpbroker")
+
+#: How long clients have to answer connection.close when the server stops, in seconds.
+DRAIN_SECONDS: Final = 3.0
+#: What the process takes before the first message, in bytes (docs/performance.md).
+BASE_BYTES: Final = 32 * 1024 * 1024
+#: The alarm ends when this share of the limit is reached again, so that it does not flutter.
+_ALARM_END_SHARE: Final = 0.95
+_ACCEPTS_A_ROUND: Final = 64
+
+
+class Server:
+    """One running broker.  `session.House` for its sessions."""
+
+    def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        users = Users()
+        users.add(
+            User(
+                settings.default_user,
+                settings.default_password,
+                loopback_only=settings.default_user == "guest",
+                tags=("administrator",),
+            )
+        )
+        self.broker = Broker(
+            make_name,
+            users=users,
+            vhost_names=settings.vhost_names,
+            message_bytes_max=settings.message_bytes_max,
+        )
+        self.reactor = Reactor(self.finish_round)
+        self.timekeeper = Timekeeper(self._finish_calls)
+        self.properties_memo = PropertiesMemo()
+        self.alarm: str | None = None
+        self.to_flush: dict[Session, None] = {}
+        self._sessions: dict[Session, None] = {}
+        self._has_emptied = trio.Event()
+        self._janitor = Janitor(self.broker)
+
+    async def run(self, stop: trio.Event) -> None:
+        """Serve until *stop* is set, then close every connection."""
+        for listener in self._listeners:
+            self.reactor.add(listener, _Door(self, listener))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.reactor.run)
+            nursery.start_soon(self.timekeeper.run)
+            nursery.start_soon(self._janitor.run)
+            await stop.wait()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+
+    async def _drain(self) -> None:
+        for listener in self._listeners:
+            self.reactor.remove(listener)
+            listener.close()
+        for session in list(self._sessions):
+            session.close(
+                connection_forced("broker forced connection closure with reason 'shutdown'"),
+                seconds=DRAIN_SECONDS,
+            )
+        self.finish_round()
+        with trio.move_on_after(DRAIN_SECONDS):
+            if self._sessions:
+                await self._has_emptied.wait()
+
+    def finish_round(self) -> bool:
+        """Give out what the round made ready, and flush; whether there is more to give."""
+        self.broker.dispatch()
+        while self.to_flush:
+            sessions, self.to_flush = self.to_flush, {}
+            for session in sessions:
+                session.flush()
+        self._watch_memory()
+        return bool(self.broker.to_dispatch)
+
+    def _finish_calls(self) -> None:
+        self.finish_round()
+
+    def _watch_memory(self) -> None:
+        used_bytes = BASE_BYTES + self.broker.held_bytes
+        limit_bytes = self._settings.memory_limit_bytes
+        if self.alarm is None:
+            if used_bytes > limit_bytes:
+                self.alarm = "low on memory"
+                logger.warning(
+                    "memory alarm: messages take %d bytes of %d; publishers wait",
+                    used_bytes,
+                    limit_bytes,
+                )
+        elif used_bytes < limit_bytes * _ALARM_END_SHARE:
+            self.alarm = None
+            logger.warning("memory alarm is over")
+            for session in self._sessions:
+                session.unblock()
+
+    def welcome(self, sock: socket.socket, address: object) -> None:
+        """Take in a new client."""
+        is_ip = isinstance(address, tuple)
+        peer_address = str(address[0]) if is_ip else ""  # pyright: ignore[reportUnknownArgumentType]
+        peer_name = f"{peer_address}:{address[1]}" if is_ip else "unix"
+        if is_ip:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        session = Session(self, sock, peer_address, peer_name)
+        self._sessions[session] = None
+        self.reactor.add(sock, session)
+        logger.info("%s: connected", peer_name)
+
+    def ended(self, session: Session) -> None:
+        """A client is gone."""
+        self._sessions.pop(session, None)
+        if not self._sessions:
+            self._has_emptied.set()
+            self._has_emptied = trio.Event()
+
+
+class _Door:
+    """A listening socket."""
+
+    def __init__(self, server: Server, listener: socket.socket) -> None:
+        self._server = server
+        self._listener = listener
+
+    def on_readable(self) -> None:
+        """Let in whoever waits, some at a time."""
+        for _ in range(_ACCEPTS_A_ROUND):
+            try:
+                sock, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                logger.error("cannot accept a connection: %s", error)
+                return
+            self._server.welcome(sock, address)
+
+    def on_writable(self) -> None:
+        """Never asked."""
+
+
+def make_name() -> str:
+    """22 characters that nobody can guess (S-094)."""
+    return secrets.token_urlsafe(16)

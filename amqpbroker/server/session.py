@@ -1,0 +1,488 @@
+"""One client: its socket, its handshake, and what it asks for.
+
+    OPEN    -> LEAVING  [we close: connection.close is sent, or nothing before login is over]
+    OPEN    -> PARTING  [the client closes, and is sent close-ok]
+    LEAVING -> PARTING  [connection.close-ok]
+    PARTING -> ENDED    [everything is sent]
+    any     -> ENDED    [the connection is lost, or the time is over]
+
+The bytes' meaning is `wire.Connection`'s part, and what they lead to the engine's; the session
+carries between them and keeps the limits: how much unread output a client may have, how long it
+may be silent, when it must wait because memory is short.
+
+(S1) The socket is read only while something is expected of the client, while it reads what it is
+     sent (`OVERFULL_BYTES`), and while no alarm blocks it.
+(S2) An error of the peer's ends its channel or its connection, an error of ours its connection;
+     no other session notices.
+"""
+
+import logging
+import socket
+from enum import Enum
+from typing import Final, Protocol
+
+from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.connection import Connection as EngineConnection
+from amqpbroker.server.handshake import Handshake
+from amqpbroker.server.heartbeat import Heartbeat
+from amqpbroker.server.methods import HANDLERS, ContentReply
+from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES, Outbox
+from amqpbroker.server.outlet import SessionOutlet
+from amqpbroker.server.reactor import READ, WRITE, Reactor
+from amqpbroker.server.timekeeper import Timekeeper, Timer
+from amqpbroker.spec import methods as m
+from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.errors import (
+    AMQPException,
+    ChannelException,
+    ConnectionException,
+    internal_error,
+)
+from amqpbroker.spec.method import Method
+from amqpbroker.wire.connection import Connection, HandshakeAborted, PeerLost
+from amqpbroker.wire.events import (
+    AcksReceived,
+    Event,
+    HeaderReceived,
+    HeaderRefused,
+    MethodReceived,
+    OversizeReceived,
+    PublishReceived,
+)
+from amqpbroker.wire.memo import PropertiesMemo
+from amqpbroker.wire.states import SILENT_STATES, State
+from amqpbroker.wire.writer import HEARTBEAT, method_frame
+
+logger = logging.getLogger("amqpbroker")
+
+#: How long a client may take until its connection is open (S-017), in seconds.
+HANDSHAKE_SECONDS: Final = 10.0
+#: How long the socket stays open after an error that is not answered (S-024), in seconds.
+SILENT_CLOSE_SECONDS: Final = 3.0
+#: How long a client may take to answer our connection.close (S-012), in seconds.
+CLOSE_SECONDS: Final = 30.0
+#: How much is read at once.  More makes longer passes, less more system calls.
+READ_BYTES: Final = 128 * 1024
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    OPEN = "open"
+    LEAVING = "leaving"
+    PARTING = "parting"
+    ENDED = "ended"
+
+
+class House(Protocol):
+    """What a session needs of the server that it belongs to."""
+
+    @property
+    def broker(self) -> Broker:
+        """The engine."""
+        ...
+
+    @property
+    def reactor(self) -> Reactor:
+        """Tells when the socket is ready."""
+        ...
+
+    @property
+    def timekeeper(self) -> Timekeeper:
+        """Tells when time is over."""
+        ...
+
+    @property
+    def properties_memo(self) -> PropertiesMemo:
+        """What all connections remember of properties."""
+        ...
+
+    @property
+    def alarm(self) -> str | None:
+        """Why publishers must wait, in RabbitMQ's words; None when they need not."""
+        ...
+
+    @property
+    def to_flush(self) -> "dict[Session, None]":
+        """The sessions with output, in the order in which they came by it."""
+        ...
+
+    def ended(self, session: "Session") -> None:
+        """The session is over and its socket closed."""
+        ...
+
+
+class Session:
+    """A client's connection, from accept to close."""
+
+    __slots__ = (
+        "_engine",
+        "_handshake",
+        "_heartbeat",
+        "_house",
+        "_interest",
+        "_is_blocked",
+        "_outbox",
+        "_outlet",
+        "_phase",
+        "_socket",
+        "_timer",
+        "_wants_blocked",
+        "_wire",
+        "peer_name",
+    )
+
+    def __init__(self, house: House, sock: socket.socket, peer_address: str, peer_name: str):
+        self._house = house
+        self._socket = sock
+        self.peer_name = peer_name
+        self._wire = Connection(
+            house.properties_memo, message_bytes_max=house.broker.message_bytes_max
+        )
+        self._outbox = Outbox(sock)
+        self._outlet: SessionOutlet | None = None
+        self._handshake: Handshake | None = Handshake(house.broker, peer_address)
+        self._engine: EngineConnection | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._phase = Phase.OPEN
+        self._is_blocked = False
+        self._wants_blocked = False  # the client understands connection.blocked
+        self._interest = READ
+        self._timer: Timer | None = house.timekeeper.call_in(
+            HANDSHAKE_SECONDS, lambda: self._end("handshake timeout")
+        )
+
+    def __repr__(self) -> str:
+        return f"<Session {self.peer_name} {self._phase.value} {self._wire.state.value}>"
+
+    # The socket
+
+    def on_readable(self) -> None:
+        """Read once, and work off what was read."""
+        if not self._interest & READ:
+            self._end("connection lost")  # nothing but an error is told then
+            return
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(str(error))
+            return
+        if not data:
+            self._end("closed by the client without connection.close")
+            return
+        if self._heartbeat is not None:
+            self._heartbeat.has_received = True
+        self.receive(data)
+
+    def on_writable(self) -> None:
+        """The socket has room again."""
+        self._house.to_flush[self] = None
+
+    def receive(self, data: bytes) -> None:
+        """Work off some bytes of the client."""
+        wire = self._wire
+        wire.receive(data)
+        try:
+            while (event := wire.next_event()) is not None:
+                self._perform(event)
+        except (HandshakeAborted, PeerLost) as error:
+            self._close_silently(error)
+        except ConnectionException as error:
+            self.close(error)
+        except Exception:
+            logger.exception("%s: a bug in the broker; closing this connection", self.peer_name)
+            self.close(internal_error())
+        self._house.to_flush[self] = None
+
+    def flush(self) -> None:
+        """Tell confirms, send what the socket takes, and see who may go on because of it."""
+        if self._phase is Phase.ENDED:
+            return
+        engine, outbox = self._engine, self._outbox
+        if engine is not None and engine.to_tell:
+            engine.tell_confirms()
+        if outbox.byte_count:
+            try:
+                outbox.flush()
+            except OSError as error:
+                self._end(str(error))
+                return
+            if self._heartbeat is not None:
+                self._heartbeat.has_sent = True
+            if engine is not None and engine.is_congested and outbox.byte_count < CONGESTED_BYTES:
+                engine.drained()
+        if self._phase is Phase.PARTING and not outbox.byte_count:
+            self._end(None)
+        else:
+            self._update_interest()
+
+    def _output_added(self) -> None:
+        self._house.to_flush[self] = None
+        if self._outbox.byte_count > CONGESTED_BYTES and self._engine is not None:
+            self._engine.is_congested = True
+
+    def _update_interest(self) -> None:
+        """Read from whom something is expected, and ask for room where output waits (S1)."""
+        is_expected = self._wire.state is not State.CLOSED and not self._is_blocked
+        interest = READ if is_expected and self._outbox.byte_count < OVERFULL_BYTES else 0
+        if self._outbox.is_waiting:
+            interest |= WRITE
+        if interest != self._interest:
+            self._interest = interest
+            self._house.reactor.change(self._socket, interest)
+
+    # What the client says
+
+    def _perform(self, event: Event) -> None:
+        if isinstance(event, PublishReceived):
+            channel = self._channel(event.channel_number)
+            try:
+                channel.publish(
+                    event.publish, event.messages, event.content_bytes, is_plain=event.is_plain
+                )
+            except AMQPException as error:
+                self._refuse(channel, error, m.BasicPublish)
+            if self._house.alarm is not None:
+                self._block()
+        elif isinstance(event, AcksReceived):
+            channel = self._channel(event.channel_number)
+            try:
+                for delivery_tag, multiple in event.acks:
+                    channel.ack(delivery_tag, multiple=multiple)
+            except AMQPException as error:
+                self._refuse(channel, error, m.BasicAck)
+        elif isinstance(event, MethodReceived):
+            if event.channel_number:
+                self._perform_on_channel(event.channel_number, event.method)
+            else:
+                self._perform_on_connection(event.method)
+        elif isinstance(event, OversizeReceived):
+            channel = self._channel(event.channel_number)
+            try:
+                channel.refuse_oversize(event.publish, event.body_bytes)
+            except AMQPException as error:
+                self._refuse(channel, error, m.BasicPublish)
+        else:
+            self._greet(event)
+
+    def _greet(self, event: HeaderReceived | HeaderRefused) -> None:
+        assert self._handshake is not None
+        if isinstance(event, HeaderReceived):
+            self._send(0, self._handshake.start())
+        else:
+            self._outbox.add(event.answer)
+            self._part()
+
+    def _perform_on_connection(self, method: Method) -> None:
+        if isinstance(method, m.ConnectionClose):
+            self._leave_engine()
+            self._send(0, m.ConnectionCloseOk())
+            if self._phase is Phase.OPEN:
+                self._part()
+        elif isinstance(method, m.ConnectionCloseOk):
+            self._part()
+        elif isinstance(method, m.ConnectionUpdateSecret):
+            self._send(0, m.ConnectionUpdateSecretOk())
+        else:
+            self._shake_hands(method)
+
+    def _shake_hands(self, method: Method) -> None:
+        handshake = self._handshake
+        assert handshake is not None
+        if isinstance(method, m.ConnectionStartOk):
+            try:
+                self._send(0, handshake.log_in(method))
+            except ConnectionException as error:
+                logger.warning("%s: %s", self.peer_name, error.reply_text)
+                if "authentication_failure_close" not in handshake.capabilities:
+                    raise HandshakeAborted(error.reply_text) from None
+                self.close(error, seconds=SILENT_CLOSE_SECONDS)
+        elif isinstance(method, m.ConnectionOpen):
+            self._open(handshake, method)
+
+    def _open(self, handshake: Handshake, method: m.ConnectionOpen) -> None:
+        user = handshake.user
+        assert user is not None
+        self._outlet = SessionOutlet(self._outbox, self._wire.frame_max, self._output_added)
+        try:
+            self._engine = self._house.broker.connect(
+                user,
+                method.virtual_host,
+                self._outlet,
+                wants_cancel_notify="consumer_cancel_notify" in handshake.capabilities,
+            )
+        except ConnectionException as error:
+            error.caused_by(method.class_id, method.method_id)
+            raise
+        self._wants_blocked = "connection.blocked" in handshake.capabilities
+        self._handshake = None
+        self._cancel_timer()
+        if self._wire.heartbeat_seconds:
+            self._heartbeat = Heartbeat(
+                self._house.timekeeper,
+                self._wire.heartbeat_seconds,
+                self._send_heartbeat,
+                lambda: self._end("missed heartbeats from the client"),
+            )
+        self._send(0, m.ConnectionOpenOk())
+
+    def _perform_on_channel(self, number: int, method: Method) -> None:
+        engine = self._engine
+        assert engine is not None
+        self._house.broker.dispatch()
+        engine.tell_confirms()
+        if isinstance(method, m.ChannelOpen):
+            engine.open_channel(number)
+            self._send(number, m.ChannelOpenOk())
+            return
+        if isinstance(method, m.ChannelClose):
+            engine.close_channel(number)
+            self._send(number, m.ChannelCloseOk())
+            return
+        if isinstance(method, m.ChannelCloseOk):
+            return
+        channel = self._channel(number)
+        try:
+            reply = HANDLERS[type(method)](channel, method)
+        except AMQPException as error:
+            self._refuse(channel, error, type(method))
+            return
+        if reply is None or getattr(method, "no_wait", False):
+            return
+        if isinstance(reply, ContentReply):
+            assert self._outlet is not None
+            self._outlet.send_message(number, reply.method, reply.message)
+        else:
+            self._send(number, reply)
+
+    def _refuse(self, channel: Channel, error: AMQPException, method: type[Method]) -> None:
+        """Close the channel for a soft error; raise a hard one, which closes the connection."""
+        error.caused_by(method.class_id, method.method_id)
+        if not isinstance(error, ChannelException):
+            raise error
+        logger.info("%s: channel %d: %s", self.peer_name, channel.number, error.reply_text)
+        assert self._engine is not None
+        self._engine.tell_confirms()
+        self._engine.close_channel(channel.number)
+        self._wire.closing_channel(channel.number)
+        self._send(
+            channel.number,
+            m.ChannelClose(error.reply_code, error.reply_text, error.class_id, error.method_id),
+        )
+
+    def _channel(self, number: int) -> Channel:
+        assert self._engine is not None
+        return self._engine.channels[number]
+
+    def _send(self, channel_number: int, method: Method) -> None:
+        self._outbox.add(method_frame(channel_number, method))
+        self._house.to_flush[self] = None
+
+    def _send_heartbeat(self) -> None:
+        self._outbox.add(HEARTBEAT)
+        self._house.to_flush[self] = None
+
+    # Alarms
+
+    def _block(self) -> None:
+        """Memory is short: tell the publisher, and read nothing more from it (S-068, S-070)."""
+        if self._is_blocked or self._phase is not Phase.OPEN:
+            return
+        self._is_blocked = True
+        if self._heartbeat is not None:
+            self._heartbeat.is_suspended = True
+        if self._wants_blocked:
+            self._send(0, m.ConnectionBlocked(self._house.alarm or ""))
+
+    def unblock(self) -> None:
+        """The alarm is over."""
+        if not self._is_blocked or self._phase is not Phase.OPEN:
+            return
+        self._is_blocked = False
+        if self._heartbeat is not None:
+            self._heartbeat.is_suspended = False
+        if self._wants_blocked:
+            self._send(0, m.ConnectionUnblocked())
+        self._house.to_flush[self] = None
+
+    # Ending
+
+    def close(self, error: AMQPException, *, seconds: float = CLOSE_SECONDS) -> None:
+        """Close the connection for *error*: the client is told, and has some time to answer."""
+        if self._phase is not Phase.OPEN:
+            return
+        if self._wire.state in SILENT_STATES and self._wire.state is not State.TUNING:
+            self._close_silently(error)
+            return
+        logger.warning("%s: closing the connection: %s", self.peer_name, error.reply_text)
+        is_lost_in_bytes = error.reply_code is ReplyCode.FRAME_ERROR
+        heartbeat_seconds = self._wire.heartbeat_seconds
+        self._leave_engine()
+        self._send(
+            0,
+            m.ConnectionClose(
+                error.reply_code, error.reply_text, error.class_id, error.method_id
+            ),
+        )
+        self._phase = Phase.LEAVING
+        if is_lost_in_bytes:
+            self._wire.closed()  # where the next frame starts is anybody's guess
+            seconds = SILENT_CLOSE_SECONDS
+        else:
+            self._wire.closing()
+            seconds = min(seconds, heartbeat_seconds or seconds)
+        self._end_in(seconds, "the client did not answer connection.close")
+
+    def _close_silently(self, reason: Exception) -> None:
+        """Close without a word, after a while in which nothing is read (S-024, S-054)."""
+        logger.warning("%s: closing the connection without a word: %s", self.peer_name, reason)
+        self._leave_engine()
+        self._wire.closed()
+        if isinstance(reason, PeerLost):
+            self._part()
+            return
+        self._phase = Phase.LEAVING
+        self._end_in(SILENT_CLOSE_SECONDS, None)
+
+    def _leave_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.tell_confirms()
+            self._engine.close()
+            self._engine = None
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
+        self._is_blocked = False
+
+    def _part(self) -> None:
+        """Close the socket as soon as everything is sent."""
+        self._wire.closed()
+        self._phase = Phase.PARTING
+        self._end_in(SILENT_CLOSE_SECONDS, "the client did not read to the end")
+
+    def _end_in(self, seconds: float, reason: str | None) -> None:
+        self._cancel_timer()
+        self._timer = self._house.timekeeper.call_in(seconds, lambda: self._end(reason))
+        self._house.to_flush[self] = None
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self, reason: str | None) -> None:
+        """The socket is closed, whatever is left."""
+        if self._phase is Phase.ENDED:
+            return
+        if reason is not None:
+            logger.info("%s: %s", self.peer_name, reason)
+        self._leave_engine()
+        self._cancel_timer()
+        self._wire.closed()
+        self._phase = Phase.ENDED
+        self._house.reactor.remove(self._socket)
+        self._socket.close()
+        self._house.ended(self)

@@ -1,0 +1,152 @@
+"""One channel's frames put together: methods, and messages with their content.
+
+    IDLE -> HEADER   [basic.publish]       HEADER -> IDLE   [an empty body is complete]
+    HEADER -> BODY   [content header]      BODY -> IDLE     [the last body frame]
+    BODY -> OVERRUN  [more body than announced]
+
+In OVERRUN the message never completes, as in RabbitMQ 4.0 (S-061); further body frames are
+dropped and any other frame is an error.
+"""
+
+from enum import Enum
+from struct import Struct
+from struct import error as StructError
+
+from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEADER
+from amqpbroker.spec.errors import internal_error, unexpected_frame
+from amqpbroker.spec.message import Message, Publish
+from amqpbroker.spec.methods import BasicPublish
+from amqpbroker.spec.properties import MalformedProperties
+from amqpbroker.wire.events import OversizeReceived, PublishReceived
+from amqpbroker.wire.frames import Frame
+from amqpbroker.wire.memo import PropertiesMemo
+
+_HEADER = Struct(">HHQ")  # class, weight, body bytes
+
+
+class Part(Enum):
+    """What a channel expects next."""
+
+    IDLE = "a method"
+    HEADER = "the content header of a message"
+    BODY = "the body of a message"
+    OVERRUN = "no more body"
+
+
+class Assembler:
+    """The message that is arriving on one channel."""
+
+    __slots__ = (
+        "_body_bytes",
+        "_frames",
+        "_properties_memo",
+        "_publish",
+        "_raw_properties",
+        "_remaining",
+        "_too_large",
+        "body_bytes_max",
+        "channel_number",
+        "is_closing",
+        "is_open",
+        "part",
+    )
+
+    def __init__(
+        self, channel_number: int, body_bytes_max: int, properties_memo: PropertiesMemo
+    ) -> None:
+        self.channel_number = channel_number
+        self.body_bytes_max = body_bytes_max
+        self.is_open = True
+        self.is_closing = False  # we have sent channel.close and wait for the answer
+        self.part = Part.IDLE
+        self._properties_memo = properties_memo
+        self._publish: Publish | None = None
+        self._raw_properties = b""
+        self._frames: list[bytes] = []
+        self._body_bytes = 0
+        self._remaining = 0
+        self._too_large = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the channel is open and no message is under way."""
+        return self.part is Part.IDLE and self.is_open
+
+    def begin(self, method: BasicPublish) -> Publish:
+        """A message begins."""
+        assert self.part is Part.IDLE, self.part
+        self._publish = Publish(
+            method.exchange,
+            method.routing_key,
+            mandatory=method.mandatory,
+            immediate=method.immediate,
+            channel_number=self.channel_number,
+        )
+        self.part = Part.HEADER
+        return self._publish
+
+    def check_method_may_come(self) -> None:
+        """Refuse a method, or content of no message, in the middle of a message (S-057, S-060)."""
+        if self.part is Part.HEADER:
+            raise unexpected_frame(
+                "expected content header for class 60, got non content header frame instead"
+            )
+        if self.part is not Part.IDLE:
+            raise unexpected_frame("expected content body, got non content body frame instead")
+
+    def add(self, frame: Frame, raw: bytes) -> PublishReceived | OversizeReceived | None:
+        """Take a content frame, *raw* with head and end; the message, when it is complete.
+
+        Raises 505 for a frame that may not come now, 541 for properties that do not decode.
+        """
+        if self.part is Part.IDLE:
+            raise unexpected_frame("expected method frame, got non method frame instead")
+        if self.part is Part.HEADER:
+            if frame.type != FRAME_HEADER:
+                self.check_method_may_come()
+            self._add_header(frame.payload)
+        elif frame.type != FRAME_BODY:
+            self.check_method_may_come()
+        else:
+            self._remaining -= len(frame.payload)
+        if self._remaining < 0:
+            self.part = Part.OVERRUN
+            self._frames.clear()
+        elif not self._too_large:
+            self._frames.append(raw)
+        if self._remaining == 0 and self.part is not Part.OVERRUN:
+            return self._complete()
+        return None
+
+    def _add_header(self, payload: bytes) -> None:
+        try:
+            class_id, weight, body_bytes = _HEADER.unpack_from(payload)
+        except StructError:
+            raise internal_error() from None
+        if class_id != CLASS_BASIC:
+            raise unexpected_frame(
+                f"expected content header for class 60, got one for class {class_id} instead"
+            )
+        if weight:
+            self.check_method_may_come()
+        self._raw_properties = payload[_HEADER.size :]
+        self._body_bytes = self._remaining = body_bytes
+        self._too_large = body_bytes > self.body_bytes_max
+        self.part = Part.BODY
+
+    def _complete(self) -> PublishReceived | OversizeReceived:
+        publish = self._publish
+        assert publish is not None
+        self.part = Part.IDLE
+        self._publish = None
+        if self._too_large:
+            return OversizeReceived(self.channel_number, publish, self._body_bytes)
+        frames, self._frames = self._frames, []
+        try:
+            properties = self._properties_memo.find(self._raw_properties)
+        except MalformedProperties:
+            raise internal_error() from None
+        content = b"".join(frames)
+        message = Message(publish, properties, content)
+        is_plain = not properties.needs_a_look
+        return PublishReceived(self.channel_number, publish, [message], len(content), is_plain)
