@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = cases_matching(options.k)
     if getattr(options, "skip_slow", False):
         chosen = [case for case in chosen if not case.is_slow]
+    chosen = [case for case in chosen if case.needs not in options.without]
     if not chosen:
         print(f"no case matches {options.k!r}", file=sys.stderr)
         return 2
@@ -100,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         "-k", default="", metavar="PATTERN", help="only cases whose name, title or item matches"
     )
     common.add_argument("--skip-slow", action="store_true", help="leave slow cases out")
+    common.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="NEED",
+        help="leave out cases that need it: extensions",
+    )
     talking = argparse.ArgumentParser(add_help=False)
     talking.add_argument("url", help="amqp://user:password@host:port/vhost")
     talking.add_argument("-v", "--verbose", action="store_true", help="print every dialogue")

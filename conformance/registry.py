@@ -33,13 +33,20 @@ class Case:
     items: tuple[str, ...]  # of the behaviour reference: S-042
     function: CaseFunction
     is_slow: bool  # takes more than a second, because RabbitMQ waits for time to pass
+    needs: str  # what a broker may do without: "extensions"; mostly empty
 
 
 _registered: dict[str, Case] = {}
 
 
-def case(*items: str, slow: bool = False) -> Callable[[CaseFunction], CaseFunction]:
-    """Register the decorated function as a case that covers *items* of the reference."""
+def case(
+    *items: str, slow: bool = False, needs: str = ""
+) -> Callable[[CaseFunction], CaseFunction]:
+    """Register the decorated function as a case that covers *items* of the reference.
+
+    *needs* names what the case is about when a broker may do without it; such cases can be left
+    out.
+    """
     for item in items:
         assert _ITEM.match(item), f"not an item of the reference: {item}"
 
@@ -49,7 +56,7 @@ def case(*items: str, slow: bool = False) -> Callable[[CaseFunction], CaseFuncti
         title = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
         assert title, f"{name} has no docstring"
         assert name not in _registered, f"two cases are called {name}"
-        _registered[name] = Case(name, title, items, function, slow)
+        _registered[name] = Case(name, title, items, function, slow, needs)
         return function
 
     return register

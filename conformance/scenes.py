@@ -13,33 +13,52 @@ from amqpbroker.spec.methods import (
     BasicReturn,
     ChannelClose,
     ChannelCloseOk,
+    ConfirmSelect,
     ConnectionClose,
     ExchangeDeclare,
     QueueDeclare,
     QueueDeclareOk,
 )
 from amqpbroker.testing.raw_channel import RawChannel
+from amqpbroker.testing.raw_client import RawConnection
 from amqpbroker.testing.raw_events import ContentReceived, MethodReceived, Unexpected
 from conformance.peers import Peer
 
 
-def stocked(
-    peer: Peer, channel: RawChannel, *bodies: bytes, word: str = "q", durable: bool = False
-) -> str:
-    """The name of a new queue that holds *bodies*; *channel* declares and fills it."""
+def stocked(peer: Peer, channel: RawChannel, *bodies: bytes, word: str = "q") -> str:
+    """The name of a new queue, declared by *channel*, that holds *bodies*."""
     queue = peer.queue(word)
     with peer.quiet():
-        channel.call(QueueDeclare(queue=queue, durable=durable))
-        for body in bodies:
-            channel.publish("", queue, body)
-        channel.call(QueueDeclare(queue=queue, passive=True))
-    held = " ".join(repr(body) for body in bodies) or "nothing"
-    peer.note(f"queue {queue!r} holds {held}")
+        channel.call(QueueDeclare(queue=queue))
+    if bodies:
+        fill(peer, queue, *bodies)
+    else:
+        peer.note(f"queue {queue!r} is empty")
     return queue
 
 
+def fill(peer: Peer, queue: str, *bodies: bytes) -> None:
+    """Let somebody else publish *bodies* to *queue*, and wait until they are there.
+
+    RabbitMQ answers queue.declare out of turn: its counts say nothing about messages that the same
+    channel published just before, or acked, rejected or requeued.  They do after this, and
+    basic.get, queue.purge and queue.delete always come in their turn.
+    """
+    with RawConnection.open(peer.url) as connection:
+        channel = connection.channel()
+        channel.call(ConfirmSelect())
+        for body in bodies:
+            channel.publish("", queue, body)
+        channel.expect_confirms()
+        connection.close()
+    peer.note(f"queue {queue!r} gets {' '.join(repr(body) for body in bodies)}")
+
+
 def count(channel: RawChannel, queue: str) -> tuple[int, int]:
-    """How many messages are ready in *queue*, and how many consumers it has."""
+    """How many messages are ready in *queue*, and how many consumers it has.
+
+    Only where nothing is under way to the queue: see `fill`.
+    """
     ok = channel.call(QueueDeclare(queue=queue, passive=True), QueueDeclareOk)
     return ok.message_count, ok.consumer_count
 

@@ -47,7 +47,7 @@ _BODY_BYTES_MAX = 80
 _FRAME_BYTES_MAX = 64
 _READABLE = frozenset(range(32, 127)) | frozenset(b"\r\n")
 _FRAME_KINDS = {1: "method", 2: "header", 3: "body", 8: "heartbeat"}
-_WRAPPED = re.compile(r"\s*\n\s*")
+_WRAPPED = re.compile(r"\n +")
 
 
 def sent_lines(sent: Sent) -> list[str]:
@@ -127,7 +127,8 @@ def _without_values(properties: Table) -> Table:
 
 def reply_text(text: str) -> str:
     """A reply text; terms that Erlang wrapped at column 80 are put on one line again."""
-    return f'"{_WRAPPED.sub("", text)}"'
+    text = _WRAPPED.sub("", text).replace("\r", "\\r").replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def scalar_text(value: object) -> str:
