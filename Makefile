@@ -32,4 +32,7 @@ interop:     ## unmodified clients, or only CLIENT=aio-pika
 bench:       ## our figures; AGAINST=amqp://... adds a rival's
 	$(PYTHON) -m bench $(if $(AGAINST),--against $(AGAINST))
 
+docs:        ## the pages and tables that are made from recordings and figures
+	$(PYTHON) -m conformance compatibility && $(PYTHON) scripts/summaries.py
+
 .PHONY: help setup check format test lanes models sim conformance interop bench docs

@@ -89,3 +89,10 @@ def test_the_commands_of_the_readme_exist() -> None:
 
     assert commands == ["scripts/serve", "scripts/test"]
     assert [command for command in commands if not (ROOT / command).exists()] == []
+
+
+def test_the_readme_sums_up_the_generated_pages() -> None:
+    check = [sys.executable, ROOT / "scripts" / "summaries.py", "--check"]
+    run = subprocess.run(check, capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stderr) == (0, "")

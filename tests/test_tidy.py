@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CODE_DIRECTORIES = ("amqpbroker", "bench", "conformance", "interop", "tests")
+CODE_DIRECTORIES = ("amqpbroker", "bench", "conformance", "interop", "scripts", "tests")
 TEST_DIRECTORIES = ("conformance", "tests")
 
 FILE_LINES_MAX = 600
@@ -38,7 +38,8 @@ def text_files() -> Iterator[Path]:
     """Yield all that a reader of the project meets, not only Python."""
     yield from python_files(*CODE_DIRECTORIES)
     for pattern in ("*.md", "*.toml", "Makefile", "docs/**/*.md", "scripts/*", ".ci/*"):
-        yield from (path for path in sorted(ROOT.glob(pattern)) if path.is_file())
+        found = sorted(ROOT.glob(pattern))
+        yield from (path for path in found if path.is_file() and path.suffix != ".py")
     for name in ("conformance", "interop", "bench"):
         yield from sorted((ROOT / name).rglob("*.md"))
 
