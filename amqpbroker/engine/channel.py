@@ -125,12 +125,13 @@ class Channel:
         body_bytes = message.body_bytes
         content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
         exchange = self._publishable(publish)
-        message = content.checked(message, self._reply_name(), self.connection.user.name)
+        message = content.checked(message, self._reply_name())
+        keys, message = content.routing_keys(message)
+        content.check_user(message, self.connection.user.name)
         if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
             queues: tuple[Queue, ...] = ()
             self.connection.broker.replies.deliver(message)
         else:
-            keys, message = content.routing_keys(message)
             queues = self.vhost.find_route(exchange, keys, message.properties)
         if self._transaction is not None:
             self._transaction.publishes.append((message, queues))

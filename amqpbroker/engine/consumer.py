@@ -77,63 +77,75 @@ class Consumer:
         return f"<Consumer {self.consumer_tag!r} of {self.queue!r} unacked={self.unacked_count}>"
 
 
+class _Peers:
+    """The consumers of one priority, and whose turn it is."""
+
+    __slots__ = ("members", "priority", "turn")
+
+    def __init__(self, priority: int) -> None:
+        self.priority = priority
+        self.members: list[Consumer] = []  # in the order in which they came
+        self.turn = 0  # index of the next
+
+
 class ConsumerRing:
     """A queue's consumers, highest priority first, and whose turn it is."""
 
-    __slots__ = ("_consumers", "_turn")
+    __slots__ = ("_peers",)
 
-    _consumers: list[Consumer]  # by descending priority, then in the order they came
-    _turn: dict[int, int]  # {priority: how many of its consumers' turns have passed}
+    _peers: list[_Peers]  # by descending priority, none empty
 
     def __init__(self) -> None:
-        self._consumers = []
-        self._turn = {}
+        self._peers = []
 
     def __len__(self) -> int:
-        return len(self._consumers)
+        return sum(len(peers.members) for peers in self._peers)
 
     def __iter__(self) -> Iterator[Consumer]:
-        return iter(self._consumers)
+        for peers in self._peers:
+            yield from peers.members
 
     def add(self, consumer: Consumer) -> None:
         """Take a consumer in, last of its priority."""
-        self._consumers.append(consumer)
-        self._consumers.sort(key=attrgetter("priority"), reverse=True)
-        self._turn.setdefault(consumer.priority, 0)
+        for peers in self._peers:
+            if peers.priority == consumer.priority:
+                break
+        else:
+            peers = _Peers(consumer.priority)
+            self._peers.append(peers)
+            self._peers.sort(key=attrgetter("priority"), reverse=True)
+        peers.members.append(consumer)
 
     def remove(self, consumer: Consumer) -> None:
-        """Let a consumer go; the turn of the others stays."""
-        group = self._group(consumer.priority)
-        if group.index(consumer) < self._turn[consumer.priority]:
-            self._turn[consumer.priority] -= 1
-        self._consumers.remove(consumer)
-        if len(group) == 1:
-            del self._turn[consumer.priority]
+        """Let a consumer go; whose turn it is stays."""
+        peers = next(one for one in self._peers if one.priority == consumer.priority)
+        index = peers.members.index(consumer)
+        del peers.members[index]
+        if index < peers.turn:
+            peers.turn -= 1
+        if not peers.members:
+            self._peers.remove(peers)
 
     def next_able(self) -> Consumer | None:
         """The consumer whose turn it is among those that may receive, and pass the turn on."""
-        for priority in self._turn if len(self._turn) == 1 else sorted(self._turn, reverse=True):
-            group = self._group(priority)
-            turn = self._turn[priority]
-            for index in range(turn, turn + len(group)):
-                consumer = group[index % len(group)]
+        for peers in self._peers:
+            members = peers.members
+            count = len(members)
+            for index in range(peers.turn, peers.turn + count):
+                consumer = members[index % count]
                 if consumer.credit() > 0:
-                    self._turn[priority] = (index + 1) % len(group)
+                    peers.turn = (index + 1) % count
                     return consumer
         return None
 
     def able(self) -> list[Consumer]:
-        """The consumers that are to receive next: of the highest priority that has any that may,
-        all that may, in the order of their turns.  The turn is not passed on."""
-        for priority in self._turn if len(self._turn) == 1 else sorted(self._turn, reverse=True):
-            group = self._group(priority)
-            turn = self._turn[priority]
-            able = [one for one in (*group[turn:], *group[:turn]) if one.credit() > 0]
+        """Those of the highest priority that may receive, in the order of their turns.
+
+        The turn is not passed on: whole rounds leave it where it is.
+        """
+        for peers in self._peers:
+            members, turn = peers.members, peers.turn
+            able = [one for one in (*members[turn:], *members[:turn]) if one.credit() > 0]
             if able:
                 return able
         return []
-
-    def _group(self, priority: int) -> list[Consumer]:
-        if len(self._turn) == 1:
-            return self._consumers
-        return [one for one in self._consumers if one.priority == priority]

@@ -29,8 +29,8 @@ def check_size(body_bytes: int, body_bytes_max: int) -> None:
     raise precondition_failed(f"message size {body_bytes} is larger than {limit}")
 
 
-def checked(message: Message, reply_name: str | None, user_name: str) -> Message:
-    """The message, after the checks of its properties; its reply-to is filled in.
+def checked(message: Message, reply_name: str | None) -> Message:
+    """The message with its reply-to filled in, and its expiration checked.
 
     `reply_name` is the channel's own name for direct replies, if it receives any.  Raises 406.
     """
@@ -42,11 +42,6 @@ def checked(message: Message, reply_name: str | None, user_name: str) -> Message
             raise precondition_failed("fast reply consumer does not exist")
         properties = properties.edited(reply_to=reply_name)
         message = message.with_properties(properties)
-    user_id = properties.text("user_id")
-    if user_id is not None and user_id != user_name:
-        raise precondition_failed(
-            f"user_id property set to '{user_id}' but authenticated user was '{user_name}'"
-        )
     expiration = properties.text("expiration")
     if expiration is not None:
         _check_expiration(expiration)
@@ -71,6 +66,15 @@ def routing_keys(message: Message) -> tuple[tuple[str, ...], Message]:
         visible = {name: field for name, field in headers.items() if name != "BCC"}
         message = message.with_properties(properties.edited(headers=visible))
     return tuple(dict.fromkeys(keys)), message
+
+
+def check_user(message: Message, user_name: str) -> None:
+    """Refuse a user-id that is not the publisher's: 406 (S-202)."""
+    user_id = message.properties.text("user_id")
+    if user_id is not None and user_id != user_name:
+        raise precondition_failed(
+            f"user_id property set to '{user_id}' but authenticated user was '{user_name}'"
+        )
 
 
 def _texts(name: str, field: Field) -> list[str]:

@@ -7,7 +7,8 @@ what it does not know is ignored (S-100, S-101, S-149 to S-151).
 from collections.abc import Iterable
 
 from amqpbroker.spec.errors import precondition_failed
-from amqpbroker.spec.table import INTEGER_KINDS, Field, Table
+from amqpbroker.spec.table import Field, Table
+from amqpbroker.spec.terms import value_term
 
 
 def check_property(subject: object, name: str, received: object, current: object) -> None:
@@ -25,32 +26,34 @@ def check_arguments(subject: object, names: Iterable[str], received: Table, curr
         new, old = received.get(name), current.get(name)
         if are_equal(new, old):
             continue
-        if new is not None and old is not None and _family(new) == _family(old):
-            words = f"received '{_value(new)}' but current is '{_value(old)}'"
-        else:
+        if new is None or old is None:
             words = f"received {_described(new)} but current is {_described(old)}"
+        else:
+            words = f"received {_quoted(new)} but current is {_quoted(old)}"
         raise precondition_failed(f"inequivalent arg '{name}' for {subject}: {words}")
 
 
 def are_equal(one: Field | None, other: Field | None) -> bool:
-    """Whether two arguments mean the same: integers of any width compare by value (S-150)."""
+    """Whether two arguments mean the same (S-150).
+
+    Values count, not kinds: integers of any width and timestamps, texts and binaries are equal
+    when their values are; an integer and a double, or a boolean, never.
+    """
     if one is None or other is None:
         return one is other
-    return _family(one) == _family(other) and one.value == other.value
-
-
-def _family(field: Field) -> str:
-    return "integer" if field.kind in INTEGER_KINDS else field.kind
+    return type(one.value) is type(other.value) and one.value == other.value
 
 
 def _described(field: Field | None) -> str:
     if field is None:
         return "none"
-    return f"the value '{_value(field)}' of type '{field.kind_name}'"
+    return f"the value {_quoted(field)} of type '{field.kind_name}'"
 
 
-def _value(field: Field) -> str:
-    return field.text if field.kind == "S" else _word(field.value)
+def _quoted(field: Field) -> str:
+    if field.value is None:
+        return "none"
+    return f"'{field.text if isinstance(field.value, bytes) else value_term(field)}'"
 
 
 def _word(value: object) -> str:

@@ -8,7 +8,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.message import Message
@@ -28,7 +28,9 @@ class Unacked(NamedTuple):
 
 
 # Speed: made per delivery; from an iterable of fields without a Python frame in between.
-_unacked_from: Callable[[Iterable[object]], Unacked] = partial(tuple.__new__, Unacked)
+_MakeUnacked = Callable[[type[Unacked], Iterable[object]], Unacked]
+_new_unacked = cast("_MakeUnacked", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+_unacked_from: Callable[[Iterable[object]], Unacked] = partial(_new_unacked, Unacked)
 
 
 class Ledger:

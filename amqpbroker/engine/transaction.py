@@ -23,5 +23,5 @@ class Transaction:
     A publish has been checked and routed already; what is put off is its effect (S-217, S-218).
     """
 
-    publishes: list[tuple[Message, tuple[Queue, ...]]] = attrs.Factory(list)
-    settlements: list[Settlement] = attrs.Factory(list)
+    publishes: list[tuple[Message, tuple[Queue, ...]]] = attrs.field(factory=list)
+    settlements: list[Settlement] = attrs.field(factory=list)

@@ -21,7 +21,6 @@ from amqpbroker.spec.table import EMPTY_TABLE, Table
 
 if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
-    from amqpbroker.engine.connection import Connection
 
 RESERVED_PREFIX: Final = "amq."
 #: {predeclared exchange: (type, internal)} (S-095)
@@ -201,7 +200,7 @@ class VHost:
             router = current.router
             depends_on_properties |= router.uses_properties
             destinations = [one for key in keys for one in router.route(key, properties)]
-            if not destinations and current.alternate_name is not None:
+            if not destinations and current.alternate_name:  # RabbitMQ: never the default one
                 alternate = self.exchanges.get(current.alternate_name)
                 destinations = [] if alternate is None else [alternate]
             for destination in destinations:

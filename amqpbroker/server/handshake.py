@@ -1,7 +1,7 @@
 """From the protocol header to an open connection: who may come in, and on which terms.
 
-    protocol header -> connection.start;  start-ok -> login, connection.tune;
-    tune-ok -> nothing;                   open -> connection.open-ok
+protocol header -> connection.start;  start-ok -> login, connection.tune;
+tune-ok -> nothing;                   open -> connection.open-ok
 """
 
 import ipaddress

@@ -43,7 +43,7 @@ class Heartbeat:
         self._lost = lost
         self._silent_intervals = 0
         self.has_sent = False  # since the last look
-        self.has_received = False  # since the last look
+        self.has_received = True  # since the last look; the client has just opened
         self.is_suspended = False  # nothing is read from the client: its silence means nothing
         self._send_timer: Timer = timekeeper.call_in(seconds / 2, self._check_sent)
         self._receive_timer: Timer = timekeeper.call_in(seconds, self._check_received)

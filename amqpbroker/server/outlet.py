@@ -37,9 +37,7 @@ class SessionOutlet:
     ) -> None:
         """Give a message back to its publisher."""
         publish = message.publish
-        method = m.BasicReturn(
-            reply_code, reply_text, publish.exchange_name, publish.routing_key
-        )
+        method = m.BasicReturn(reply_code, reply_text, publish.exchange_name, publish.routing_key)
         self.send_message(channel_number, method, message)
 
     def confirm(self, channel_number: int, publish_tag: int, multiple: bool) -> None:

@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import trio
 
@@ -36,13 +36,14 @@ async def _serve(server: Server, ready_lines: Sequence[str]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, stop, nursery.cancel_scope)
             for line in ready_lines:
-                print(line, flush=True)
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
             await server.run(stop)
             nursery.cancel_scope.cancel()
 
 
 async def _stop_on_signal(
-    signals: "trio.abc.ReceiveChannel[int]", stop: trio.Event, scope: trio.CancelScope
+    signals: AsyncIterator[int], stop: trio.Event, scope: trio.CancelScope
 ) -> None:
     async for number in signals:
         if stop.is_set():

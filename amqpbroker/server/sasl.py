@@ -39,12 +39,20 @@ def _read_amqplain(response: bytes) -> Credentials:
     return Credentials(login.text, password.text)
 
 
+def _read_anonymous(response: bytes) -> Credentials:
+    """Whatever the response says, it is guest (S-030)."""
+    return ANONYMOUS_CREDENTIALS
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+#: Whom an anonymous client logs in as, if there is such a user (RabbitMQ's default).
+ANONYMOUS_CREDENTIALS: Final = Credentials("guest", "guest")
 #: {mechanism: how its response is read}, in the order in which they are offered
 MECHANISMS: Final[Mapping[str, Callable[[bytes], Credentials]]] = {
     "PLAIN": _read_plain,
     "AMQPLAIN": _read_amqplain,
+    "ANONYMOUS": _read_anonymous,
 }

@@ -1,8 +1,8 @@
 """The server: the engine, the sockets, and the end of every round.
 
-    round     sessions read and perform -> the broker dispatches -> sessions flush
-    start     sockets are listening already when this module is imported (`cli/serve.py`)
-    stop      no new clients; every connection is closed with 320; at most `DRAIN_SECONDS`
+round     sessions read and perform -> the broker dispatches -> sessions flush
+start     sockets are listening already when this module is imported (`cli/serve.py`)
+stop      no new clients; every connection is closed with 320; at most `DRAIN_SECONDS`
 """
 
 import logging
@@ -92,7 +92,10 @@ class Server:
 
     def finish_round(self) -> bool:
         """Give out what the round made ready, and flush; whether there is more to give."""
-        self.broker.dispatch()
+        try:
+            self.broker.dispatch()
+        except Exception:  # a bug of ours hurts the queue that it hit, nobody else
+            logger.exception("a bug in the broker, while dispatching")
         while self.to_flush:
             sessions, self.to_flush = self.to_flush, {}
             for session in sessions:

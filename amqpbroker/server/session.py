@@ -168,7 +168,7 @@ class Session:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._end(str(error))
+            self._end(error.strerror)
             return
         if not data:
             self._end("closed by the client without connection.close")
@@ -185,31 +185,36 @@ class Session:
         """Work off some bytes of the client."""
         wire = self._wire
         wire.receive(data)
-        try:
-            while (event := wire.next_event()) is not None:
-                self._perform(event)
-        except (HandshakeAborted, PeerLost) as error:
-            self._close_silently(error)
-        except ConnectionException as error:
-            self.close(error)
-        except Exception:
-            logger.exception("%s: a bug in the broker; closing this connection", self.peer_name)
-            self.close(internal_error())
         self._house.to_flush[self] = None
+        while True:
+            try:
+                while (event := wire.next_event()) is not None:
+                    self._perform(event)
+                return
+            except (HandshakeAborted, PeerLost) as error:
+                self._close_silently(error)
+            except ConnectionException as error:
+                self.close(error)  # what stands behind it may still be the client's own close
+            except Exception:  # noqa: BLE001  # (S2)
+                self._crashed()
 
     def flush(self) -> None:
         """Tell confirms, send what the socket takes, and see who may go on because of it."""
         if self._phase is Phase.ENDED:
             return
+        try:
+            self._flush()
+        except OSError as error:
+            self._end(error.strerror)
+        except Exception:  # noqa: BLE001  # (S2)
+            self._crashed()
+
+    def _flush(self) -> None:
         engine, outbox = self._engine, self._outbox
         if engine is not None and engine.to_tell:
             engine.tell_confirms()
         if outbox.byte_count:
-            try:
-                outbox.flush()
-            except OSError as error:
-                self._end(str(error))
-                return
+            outbox.flush()
             if self._heartbeat is not None:
                 self._heartbeat.has_sent = True
             if engine is not None and engine.is_congested and outbox.byte_count < CONGESTED_BYTES:
@@ -339,10 +344,8 @@ class Session:
             self._send(number, m.ChannelOpenOk())
             return
         if isinstance(method, m.ChannelClose):
-            engine.close_channel(number)
+            engine.close_channel(number)  # unless an error has closed it already
             self._send(number, m.ChannelCloseOk())
-            return
-        if isinstance(method, m.ChannelCloseOk):
             return
         channel = self._channel(number)
         try:
@@ -414,7 +417,7 @@ class Session:
         """Close the connection for *error*: the client is told, and has some time to answer."""
         if self._phase is not Phase.OPEN:
             return
-        if self._wire.state in SILENT_STATES and self._wire.state is not State.TUNING:
+        if self._wire.state in SILENT_STATES and error.reply_code is not ReplyCode.ACCESS_REFUSED:
             self._close_silently(error)
             return
         logger.warning("%s: closing the connection: %s", self.peer_name, error.reply_text)
@@ -423,9 +426,7 @@ class Session:
         self._leave_engine()
         self._send(
             0,
-            m.ConnectionClose(
-                error.reply_code, error.reply_text, error.class_id, error.method_id
-            ),
+            m.ConnectionClose(error.reply_code, error.reply_text, error.class_id, error.method_id),
         )
         self._phase = Phase.LEAVING
         if is_lost_in_bytes:
@@ -447,11 +448,23 @@ class Session:
         self._phase = Phase.LEAVING
         self._end_in(SILENT_CLOSE_SECONDS, None)
 
+    def _crashed(self) -> None:
+        """A bug of ours: this connection pays for it, no other (S2)."""
+        logger.error(
+            "%s: a bug in the broker; closing this connection",
+            self.peer_name,
+            exc_info=True,  # noqa: LOG014
+        )
+        self.close(internal_error().caused_by_no_method())
+
     def _leave_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.tell_confirms()
-            self._engine.close()
-            self._engine = None
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                engine.tell_confirms()
+                engine.close()
+            except Exception:
+                logger.exception("%s: a bug in the broker, while cleaning up", self.peer_name)
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None

@@ -3,11 +3,14 @@
 Thousands of connections have a heartbeat each; one task and one heap serve them all.
 """
 
+import logging
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
 import trio
+
+logger = logging.getLogger("amqpbroker")
 
 
 class Timer:
@@ -45,7 +48,7 @@ class Timekeeper:
         """Call what is due, when it is due, for ever."""
         while True:
             next_deadline = self._timers[0][0] if self._timers else float("inf")
-            with trio.CancelScope(deadline=next_deadline) as self._sleep:
+            with trio.move_on_at(next_deadline) as self._sleep:
                 await trio.sleep_forever()
             if self._call_due():
                 self._after_calls()
@@ -57,6 +60,9 @@ class Timekeeper:
             _, _, timer = heappop(self._timers)
             callback, timer.callback = timer.callback, None
             if callback is not None:
-                callback()
                 has_called = True
+                try:
+                    callback()
+                except Exception:  # a bug of ours hurts nobody else
+                    logger.exception("a bug in the broker, in %r", callback)
         return has_called

@@ -6,6 +6,8 @@ becomes a close frame; a mistake of ours is an assertion and becomes a traceback
 The reply text is RabbitMQ's: the constant's name, a dash, and the explanation (S-001 to S-006).
 """
 
+from typing import Self
+
 from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX, ReplyCode
 
 _SHORTENED_CHARACTERS = SHORTSTR_BYTES_MAX - 3
@@ -33,7 +35,7 @@ class AMQPException(Exception):
             self.class_id, self.method_id = class_id, method_id
             self._is_tied = True
 
-    def caused_by_no_method(self) -> "AMQPException":
+    def caused_by_no_method(self) -> Self:
         """Say that the error is not tied to a method: 0 and 0 stay in the close frame."""
         self._is_tied = True
         return self

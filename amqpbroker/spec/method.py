@@ -28,6 +28,7 @@ ShortStr: TypeAlias = str
 LongStr: TypeAlias = bytes
 
 _INDEX = Struct(">HH")
+INDEX_BYTES = _INDEX.size
 _BASIC_PUBLISH = (CLASS_BASIC, 40)
 
 

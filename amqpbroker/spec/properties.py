@@ -1,6 +1,7 @@
 """A message's basic properties: carried as the bytes they came in, understood on demand.
 
-    properties   short   flags: bit 15 content-type ... bit 2 cluster-id, bit 0 must be clear
+    properties   short   flags: bit 15 content-type ... bit 2 cluster-id; bit 1 means nothing,
+                         bit 0 would continue the flags and must be clear
                  the values of the flagged properties, in the order of `NAMES`
 
 The bytes travel from publisher to consumer unchanged: that is fast, and it keeps the types of
@@ -44,7 +45,7 @@ NAMES: Final[Mapping[str, str]] = {
 }
 _FLAG_OF: Final = {name: 1 << (15 - index) for index, name in enumerate(NAMES)}
 _WIRE_ORDER: Final = [(_FLAG_OF[name], name, kind) for name, kind in NAMES.items()]
-_UNKNOWN_FLAGS: Final = 0b11
+_CONTINUED: Final = 1
 _FIXED_BYTES: Final = {"octet": 1, "timestamp": 8}
 _SHORT: Final = Struct(">H")
 _TIMESTAMP: Final = Struct(">Q")
@@ -155,8 +156,8 @@ def _spans_of(raw: bytes) -> dict[str, tuple[int, int]]:
     """Where each property's value stands; raises `MalformedProperties`."""
     try:
         flags = _SHORT.unpack_from(raw)[0]
-        if flags & _UNKNOWN_FLAGS:
-            raise MalformedProperties("unknown property flags")
+        if flags & _CONTINUED:
+            raise MalformedProperties("more property flags than there are properties")
         position = 2
         spans: dict[str, tuple[int, int]] = {}
         for flag, name, kind in _WIRE_ORDER:

@@ -12,13 +12,13 @@ from enum import Enum
 from struct import Struct
 from struct import error as StructError
 
-from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEADER
-from amqpbroker.spec.errors import internal_error, unexpected_frame
-from amqpbroker.spec.message import Message, Publish
+from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEAD_BYTES, FRAME_HEADER
+from amqpbroker.spec.errors import AMQPException, internal_error, unexpected_frame
+from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.methods import BasicPublish
 from amqpbroker.spec.properties import MalformedProperties
 from amqpbroker.wire.events import OversizeReceived, PublishReceived
-from amqpbroker.wire.frames import Frame
+from amqpbroker.wire.frames import Frame, unknown_frame
 from amqpbroker.wire.memo import PropertiesMemo
 
 _HEADER = Struct(">HHQ")  # class, weight, body bytes
@@ -46,15 +46,21 @@ class Assembler:
         "_too_large",
         "body_bytes_max",
         "channel_number",
+        "frame_max",
         "is_closing",
         "is_open",
         "part",
     )
 
     def __init__(
-        self, channel_number: int, body_bytes_max: int, properties_memo: PropertiesMemo
+        self,
+        channel_number: int,
+        frame_max: int,
+        body_bytes_max: int,
+        properties_memo: PropertiesMemo,
     ) -> None:
         self.channel_number = channel_number
+        self.frame_max = frame_max
         self.body_bytes_max = body_bytes_max
         self.is_open = True
         self.is_closing = False  # we have sent channel.close and wait for the answer
@@ -88,11 +94,11 @@ class Assembler:
     def check_method_may_come(self) -> None:
         """Refuse a method, or content of no message, in the middle of a message (S-057, S-060)."""
         if self.part is Part.HEADER:
-            raise unexpected_frame(
+            raise _wrong_content(
                 "expected content header for class 60, got non content header frame instead"
             )
         if self.part is not Part.IDLE:
-            raise unexpected_frame("expected content body, got non content body frame instead")
+            raise _wrong_content("expected content body, got non content body frame instead")
 
     def add(self, frame: Frame, raw: bytes) -> PublishReceived | OversizeReceived | None:
         """Take a content frame, *raw* with head and end; the message, when it is complete.
@@ -122,9 +128,9 @@ class Assembler:
         try:
             class_id, weight, body_bytes = _HEADER.unpack_from(payload)
         except StructError:
-            raise internal_error() from None
+            raise unknown_frame(FRAME_HEADER, payload) from None
         if class_id != CLASS_BASIC:
-            raise unexpected_frame(
+            raise _wrong_content(
                 f"expected content header for class 60, got one for class {class_id} instead"
             )
         if weight:
@@ -147,6 +153,23 @@ class Assembler:
         except MalformedProperties:
             raise internal_error() from None
         content = b"".join(frames)
+        if len(frames) > 2:
+            content = self._in_full_frames(frames, content)
         message = Message(publish, properties, content)
         is_plain = not properties.needs_a_look
         return PublishReceived(self.channel_number, publish, [message], len(content), is_plain)
+
+    def _in_full_frames(self, frames: list[bytes], content: bytes) -> bytes:
+        """The content with body frames as large as they may be, in which a body leaves (S-063)."""
+        full_bytes = len(frames[1])
+        if all(len(frame) == full_bytes for frame in frames[2:-1]) and full_bytes == self.frame_max:
+            return content
+        body = b"".join([frame[FRAME_HEAD_BYTES:-1] for frame in frames[1:]])
+        return encode_content(self.channel_number, self._raw_properties, body, self.frame_max)
+
+
+def _wrong_content(explanation: str) -> AMQPException:
+    """505, put down to basic.publish."""
+    error = unexpected_frame(explanation)
+    error.caused_by(BasicPublish.class_id, BasicPublish.method_id)
+    return error

@@ -31,12 +31,13 @@ from amqpbroker.spec.errors import (
     channel_error,
     command_invalid,
     frame_error,
+    internal_error,
     not_allowed,
     unexpected_frame,
 )
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.method import (
-    METHODS,
+    INDEX_BYTES,
     MalformedMethod,
     MalformedText,
     Method,
@@ -54,7 +55,7 @@ from amqpbroker.wire.events import (
     MethodReceived,
     PublishReceived,
 )
-from amqpbroker.wire.frames import Frame, misplaced, read_frame
+from amqpbroker.wire.frames import Frame, misplaced, read_frame, unknown_frame
 from amqpbroker.wire.memo import PropertiesMemo
 from amqpbroker.wire.states import SILENT_STATES, TRANSITIONS, State
 
@@ -62,14 +63,13 @@ from amqpbroker.wire.states import SILENT_STATES, TRANSITIONS, State
 PUBLISHES_MAX: Final = 1024
 #: What a client may send on a channel besides basic.publish.
 _CLIENT_METHODS: Final = frozenset((
-    m.ChannelOpen, m.ChannelFlow, m.ChannelClose, m.ChannelCloseOk, m.AccessRequest,
+    m.ChannelOpen, m.ChannelFlow, m.ChannelClose, m.AccessRequest,
     m.ExchangeDeclare, m.ExchangeDelete, m.ExchangeBind, m.ExchangeUnbind,
     m.QueueDeclare, m.QueueBind, m.QueuePurge, m.QueueDelete, m.QueueUnbind,
     m.BasicQos, m.BasicConsume, m.BasicCancel, m.BasicGet, m.BasicAck, m.BasicReject,
     m.BasicRecoverAsync, m.BasicRecover, m.BasicNack,
     m.ConfirmSelect, m.TxSelect, m.TxCommit, m.TxRollback,
 ))  # fmt: skip
-_CLOSE_INDEXES: Final = (m.ChannelClose.raw_index, m.ChannelCloseOk.raw_index)
 
 
 class HandshakeAborted(Exception):
@@ -130,7 +130,7 @@ class Connection:
         try:
             return self._next_event()
         except AMQPException as error:
-            if self.state in SILENT_STATES and not error.class_id:
+            if self.state in SILENT_STATES:
                 raise HandshakeAborted(error.reply_text) from None
             raise
 
@@ -173,12 +173,8 @@ class Connection:
 
     def _tune(self, method: m.ConnectionTuneOk) -> None:
         """Check what the client chose, and adopt it (S-032 to S-036)."""
-        try:
-            _check_chosen("frame_max", method.frame_max, self.frame_max, FRAME_MIN_BYTES)
-            _check_chosen("channel_max", method.channel_max, self.channel_max, 0)
-        except ConnectionException as error:
-            error.caused_by(m.ConnectionTune.class_id, m.ConnectionTune.method_id)
-            raise
+        _check_chosen("frame_max", method.frame_max, self.frame_max, FRAME_MIN_BYTES)
+        _check_chosen("channel_max", method.channel_max, self.channel_max, 0)
         self.frame_max = self._payload_max = method.frame_max
         self.channel_max = method.channel_max
         self.heartbeat_seconds = method.heartbeat
@@ -232,13 +228,12 @@ class Connection:
         if self.state is not State.OPEN:
             raise misplaced(frame)
         channel = self._channels.get(frame.channel_number)
-        if channel is not None and channel.is_closing:
-            return self._on_closing_channel(channel, frame)
         if frame.type in (FRAME_HEADER, FRAME_BODY):
             if channel is None:
                 raise unexpected_frame("expected method frame, got non method frame instead")
             start = frame.end - len(frame.payload) - FRAME_HEAD_BYTES - 1
-            return channel.add(frame, self._data[start : frame.end])
+            event = channel.add(frame, self._data[start : frame.end])
+            return None if channel.is_closing else event
         if channel is not None:
             channel.check_method_may_come()
         method = self._decode(frame)
@@ -252,16 +247,19 @@ class Connection:
         try:
             return decode_method(frame.payload)
         except UnknownMethod as error:
+            if len(frame.payload) < INDEX_BYTES:
+                raise unknown_frame(frame.type, frame.payload) from None
             if self.state in SILENT_STATES:
                 raise HandshakeAborted(str(error)) from None
             raise PeerLost(str(error)) from None
+        except MalformedText:
+            mistake = frame_error("Malformed UTF-8 in shortstr")
+            raise mistake.caused_by_no_method() from None
         except MalformedMethod as error:
-            if isinstance(error, MalformedText):
-                mistake = frame_error("Malformed UTF-8 in shortstr")
-            else:
-                mistake = frame_error(f"cannot decode {bytes_term(frame.payload[4:])}")
-            if self.state not in SILENT_STATES:
-                mistake.caused_by(error.method.class_id, error.method.method_id)
+            if frame.channel_number == 0:
+                raise internal_error() from None
+            mistake = frame_error(f"cannot decode {bytes_term(frame.payload[4:])}")
+            mistake.caused_by(error.method.class_id, error.method.method_id)
             raise mistake from None
 
     def _connection_method(self, method: Method) -> Event | None:
@@ -270,8 +268,7 @@ class Connection:
             if self.state is State.CLOSING:
                 return None
             mistake = channel_error(f"unexpected method in connection state {self.state.value}")
-            if self.state not in SILENT_STATES:
-                mistake.caused_by(method.class_id, method.method_id)
+            mistake.caused_by(method.class_id, method.method_id)
             raise mistake
         if isinstance(method, m.ConnectionTuneOk):
             self._tune(method)
@@ -288,6 +285,8 @@ class Connection:
             self._open_channel(number)
         elif channel is None:
             raise channel_error("expected 'channel.open'")
+        elif channel.is_closing:
+            return self._on_closing_channel(channel, method)
         elif isinstance(method, m.BasicPublish):
             self._remember(frame, channel, channel.begin(method))
             return None
@@ -297,14 +296,18 @@ class Connection:
             raise command_invalid("unimplemented method")
         return MethodReceived(number, method)
 
-    def _on_closing_channel(self, channel: Assembler, frame: Frame) -> Event | None:
-        """After our channel.close all is ignored but the answer to it, or the same (S-008)."""
-        if frame.type != FRAME_METHOD or frame.payload[:4] not in _CLOSE_INDEXES:
-            return None
-        method = self._decode(frame)
-        if isinstance(method, m.ChannelCloseOk):
+    def _on_closing_channel(self, channel: Assembler, method: Method) -> Event | None:
+        """After our channel.close all is ignored but the answer to it, or the same (S-008).
+
+        Messages are still put together, to be ignored as a whole (S-009).
+        """
+        if isinstance(method, m.BasicPublish):
+            channel.begin(method)
+        elif isinstance(method, m.ChannelCloseOk):
             self._forget_channel(channel)
-        return MethodReceived(channel.channel_number, method)
+        elif isinstance(method, m.ChannelClose):
+            return MethodReceived(channel.channel_number, method)
+        return None
 
     def _remember(self, frame: Frame, channel: Assembler, publish: Publish) -> None:
         if len(self._publishes) >= PUBLISHES_MAX:
@@ -321,7 +324,9 @@ class Connection:
                 f"number of channels opened ({count}) has reached the negotiated channel_max "
                 f"({self.channel_max})"
             ).caused_by_no_method()
-        self._channels[number] = Assembler(number, self.message_bytes_max, self._properties_memo)
+        self._channels[number] = Assembler(
+            number, self.frame_max, self.message_bytes_max, self._properties_memo
+        )
 
     def _forget_channel(self, channel: Assembler) -> None:
         channel.is_open = False

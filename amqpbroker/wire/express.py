@@ -18,6 +18,7 @@ loop, and one with a new routing key the plain lane.
 from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
+from typing import cast
 
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.properties import MalformedProperties, Properties
@@ -30,7 +31,8 @@ _HEADER = Struct(">BHIHHQ").unpack_from  # type, channel, size, class, weight, b
 _BODY = Struct(">BHI").unpack_from  # type, channel, size
 _ACK = Struct(">QBB").unpack_from  # tag, multiple, frame end
 _ACK_HEAD_BYTES, _ACK_BYTES = 11, 21
-_new_message: Callable[[type[Message], tuple[Publish, Properties, bytes]], Message] = tuple.__new__
+_MakeMessage = Callable[[type[Message], tuple[Publish, Properties, bytes]], Message]
+_new_message = cast("_MakeMessage", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
 def scan_publishes(

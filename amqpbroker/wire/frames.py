@@ -58,8 +58,13 @@ def read_frame(data: bytes, position: int, payload_max: int) -> Frame | None:
         marker = f"{{invalid_frame_end_marker,{data[end]}}}"
         raise frame_error(f"{octets(type_, payload)}: {marker}")
     if type_ not in _KNOWN_TYPES or (type_ == FRAME_HEARTBEAT and payload):
-        raise frame_error(f"{octets(type_, payload)}: unknown_frame")
+        raise unknown_frame(type_, payload)
     return Frame(type_, channel_number, payload, end + 1)
+
+
+def unknown_frame(type_: int, payload: bytes) -> ConnectionException:
+    """501: a frame of no type, or too short for its type."""
+    return frame_error(f"{octets(type_, payload)}: unknown_frame")
 
 
 def misplaced(frame: Frame) -> ConnectionException:
