@@ -100,7 +100,7 @@ class HeadersModel(RuleBasedStateMachine):
     @invariant()
     def nothing_is_filed_once_all_are_unbound(self) -> None:
         if not self.expected_bindings:
-            assert repr(self.router) == "<HeadersRouter bindings=0 places=0>"
+            assert repr(self.router) == "<HeadersRouter bindings=0 places=0 names=0>"
 
 
 TestHeadersModel = HeadersModel.TestCase

@@ -142,7 +142,8 @@ class HeadersRouter:
         return (min(conditions, key=lambda place: len(self._places.get(place, ()))),)
 
     def __repr__(self) -> str:
-        return f"<HeadersRouter bindings={len(self._filed)} places={len(self._places)}>"
+        bindings, places, names = len(self._filed), len(self._places), len(self._names)
+        return f"<HeadersRouter bindings={bindings} places={places} names={names}>"
 
 
 def _read(arguments: Table) -> tuple[bool, tuple[_Condition, ...]]:

@@ -171,7 +171,7 @@ def test_a_destination_stays_until_its_last_matching_binding_is_gone() -> None:
         still_there.append(bool(routed(router, message(**AB))))
 
     assert still_there == [True, True, True, False]
-    assert repr(router) == "<HeadersRouter bindings=0 places=0>"
+    assert repr(router) == "<HeadersRouter bindings=0 places=0 names=0>"
 
 
 def test_a_binding_is_unbound_by_one_with_its_arguments_in_another_order() -> None:
