@@ -160,7 +160,8 @@ class Channel:
         self, messages: Sequence[Message], queues: tuple[Queue, ...], content_bytes: int
     ) -> None:
         for queue in queues:
-            queue.enqueue(messages, content_bytes)
+            if queue.enqueue(messages, content_bytes):
+                self.connection.owe(queue, len(messages))
         if not queues and messages[0].publish.mandatory:
             for message in messages:
                 self._return(message)

@@ -18,6 +18,7 @@ class Connection:
     __slots__ = (
         "broker",
         "channels",
+        "debts",
         "exclusive_queues",
         "is_congested",
         "outlet",
@@ -44,6 +45,7 @@ class Connection:
         self.channels: dict[int, Channel] = {}  # {channel number: Channel}
         self.exclusive_queues: dict[Queue, None] = {}
         self.to_tell: dict[Channel, None] = {}  # channels with untold confirms
+        self.debts: dict[Queue, int] = {}  # {lagging queue: the delivered_count to wait for}
         self.is_congested = False  # its client reads too slowly to be given more
 
     def __repr__(self) -> str:
@@ -66,6 +68,19 @@ class Connection:
         for channel in self.to_tell:
             channel.tell_confirms()
         self.to_tell.clear()
+
+    def owe(self, queue: "Queue", message_count: int) -> None:
+        """Note that *queue* lags, and was given more: it should deliver more than that first."""
+        owed_count = message_count + message_count // 4
+        self.debts[queue] = self.debts.get(queue, queue.delivered_count) + owed_count
+
+    @property
+    def is_indebted(self) -> bool:
+        """Whether a queue that this connection has filled still lags because of it."""
+        for queue, delivered_count in list(self.debts.items()):
+            if queue.delivered_count >= delivered_count or not len(queue.consumers):
+                del self.debts[queue]
+        return bool(self.debts)
 
     def drained(self) -> None:
         """The client has caught up: its consumers may receive again."""

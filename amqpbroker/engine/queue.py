@@ -10,7 +10,9 @@ A message in a queue is in exactly one place.  It is *ready* (in `_order`), or i
 (Q1) A ready message never overtakes another that was enqueued before it, also not after a
      requeue: it goes back to its old place, marked redelivered.
 (Q2) After `dispatch`, either nothing is ready or no consumer may be given more.
-(Q3) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
+(Q3) A queue that lags (`LAGGING_COUNT`) says so to whoever publishes to it, so that consumers are
+     not starved by publishers that never wait.
+(Q4) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
      none.
 
 Dispatching is put off to the end of a pass (`Broker.dispatch`), so that messages published
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 #: What a queued message occupies besides its content, in bytes: the content's object header, the
 #: message, the properties' share, its place in the queue (measured: bench, 1 M queued).
 MESSAGE_OVERHEAD_BYTES: Final = 160
+#: A queue with consumers and this many ready messages lags behind its publishers.
+LAGGING_COUNT: Final = 20_000
 #: At most this much is handed to consumers between two looks at how their connections drain.
 _DISPATCH_BYTES_MAX: Final = 256 * 1024
 
@@ -48,6 +52,7 @@ class Queue:
         "bindings",
         "broker",
         "consumers",
+        "delivered_count",
         "durable",
         "exclusive_owner",
         "held_bytes",
@@ -81,6 +86,7 @@ class Queue:
         self.consumers = ConsumerRing()
         self.bindings: dict[Binding, None] = {}  # those that lead here, in the order they came
         self.unacked_count = 0
+        self.delivered_count = 0  # since it was declared, each delivery counted
         self.held_bytes = 0
         self.is_deleted = False
         self.is_starving = True  # no consumer could be given more when last looked
@@ -106,14 +112,18 @@ class Queue:
 
     # The verbs, in the order in which a message meets them
 
-    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> None:
-        """Take in *messages*, whose contents have *content_bytes* in all."""
+    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> bool:
+        """Take in *messages*, whose contents have *content_bytes* in all.
+
+        Returns whether the queue lags behind: more wait than its consumers are about to get.
+        """
         self.order.append(messages)
         held_bytes = content_bytes + len(messages) * MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
         if not self.is_starving:
             self.broker.to_dispatch[self] = None
+        return self.order.fresh_count > LAGGING_COUNT and len(self.consumers) > 0
 
     def dispatch(self) -> None:
         """Give ready messages to consumers, until there are none or nobody may have more (Q2)."""
@@ -173,6 +183,7 @@ class Queue:
         *,
         redelivered: bool,
     ) -> None:
+        self.delivered_count += len(messages)
         if consumer.no_ack:
             self._release(messages)
         else:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Final
 
 import trio
@@ -31,6 +32,8 @@ DRAIN_SECONDS: Final = 3.0
 BASE_BYTES: Final = 32 * 1024 * 1024
 #: The alarm ends when this share of the limit is reached again, so that it does not flutter.
 _ALARM_END_SHARE: Final = 0.95
+#: How often to see whether a publisher that was held back may go on.
+HELD_BACK_LOOK_SECONDS: Final = 0.001
 _ACCEPTS_A_ROUND: Final = 64
 
 
@@ -60,6 +63,7 @@ class Server:
         self.properties_memo = PropertiesMemo()
         self.alarm: str | None = None
         self.to_flush: dict[Session, None] = {}
+        self.held_back: dict[Session, float] = {}
         self._sessions: dict[Session, None] = {}
         self._has_emptied = trio.Event()
         self._janitor = Janitor(self.broker)
@@ -90,18 +94,25 @@ class Server:
             if self._sessions:
                 await self._has_emptied.wait()
 
-    def finish_round(self) -> bool:
-        """Give out what the round made ready, and flush; whether there is more to give."""
+    def finish_round(self) -> float | None:
+        """Give out what the round made ready, and flush; how long the next round may wait."""
         try:
             self.broker.dispatch()
         except Exception:  # a bug of ours hurts the queue that it hit, nobody else
             logger.exception("a bug in the broker, while dispatching")
+        if self.held_back:
+            now = perf_counter()
+            for session, deadline in list(self.held_back.items()):
+                if session.read_on(now, deadline):
+                    del self.held_back[session]
         while self.to_flush:
             sessions, self.to_flush = self.to_flush, {}
             for session in sessions:
                 session.flush()
         self._watch_memory()
-        return bool(self.broker.to_dispatch)
+        if self.broker.to_dispatch:
+            return 0
+        return HELD_BACK_LOOK_SECONDS if self.held_back else None
 
     def _finish_calls(self) -> None:
         self.finish_round()
@@ -138,6 +149,7 @@ class Server:
     def ended(self, session: Session) -> None:
         """A client is gone."""
         self._sessions.pop(session, None)
+        self.held_back.pop(session, None)
         if not self._sessions:
             self._has_emptied.set()
             self._has_emptied = trio.Event()

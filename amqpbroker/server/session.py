@@ -19,6 +19,7 @@ may be silent, when it must wait because memory is short.
 import logging
 import socket
 from enum import Enum
+from time import perf_counter
 from typing import Final, Protocol
 
 from amqpbroker.engine.broker import Broker
@@ -62,6 +63,8 @@ HANDSHAKE_SECONDS: Final = 10.0
 SILENT_CLOSE_SECONDS: Final = 3.0
 #: How long a client may take to answer our connection.close (S-012), in seconds.
 CLOSE_SECONDS: Final = 30.0
+#: What a connection may publish to queues that lag, however slow their consumers are, a second.
+LAGGING_BYTES_PER_SECOND: Final = 20_000_000
 #: How much is read at once.  More makes longer passes, less more system calls.
 READ_BYTES: Final = 128 * 1024
 
@@ -104,6 +107,11 @@ class House(Protocol):
         ...
 
     @property
+    def held_back(self) -> "dict[Session, float]":
+        """The sessions that publish to lagging queues: {session: when it may go on}."""
+        ...
+
+    @property
     def to_flush(self) -> "dict[Session, None]":
         """The sessions with output, in the order in which they came by it."""
         ...
@@ -123,6 +131,7 @@ class Session:
         "_house",
         "_interest",
         "_is_blocked",
+        "_is_held_back",
         "_outbox",
         "_outlet",
         "_phase",
@@ -147,6 +156,7 @@ class Session:
         self._heartbeat: Heartbeat | None = None
         self._phase = Phase.OPEN
         self._is_blocked = False
+        self._is_held_back = False  # it publishes faster than its queues deliver
         self._wants_blocked = False  # the client understands connection.blocked
         self._interest = READ
         self._timer: Timer | None = house.timekeeper.call_in(
@@ -176,6 +186,8 @@ class Session:
         if self._heartbeat is not None:
             self._heartbeat.has_received = True
         self.receive(data)
+        if self._engine is not None and self._engine.debts:
+            self._hold_back(len(data))
 
     def on_writable(self) -> None:
         """The socket has room again."""
@@ -231,7 +243,9 @@ class Session:
 
     def _update_interest(self) -> None:
         """Read from whom something is expected, and ask for room where output waits (S1)."""
-        is_expected = self._wire.state is not State.CLOSED and not self._is_blocked
+        is_expected = self._wire.state is not State.CLOSED and not (
+            self._is_blocked or self._is_held_back
+        )
         interest = READ if is_expected and self._outbox.byte_count < OVERFULL_BYTES else 0
         if self._outbox.is_waiting:
             interest |= WRITE
@@ -388,7 +402,26 @@ class Session:
         self._outbox.add(HEARTBEAT)
         self._house.to_flush[self] = None
 
-    # Alarms
+    # Waiting
+
+    def _hold_back(self, byte_count: int) -> None:
+        """Read no more until the queues that lag have delivered, but not for long.
+
+        However slow the consumers are, publishers keep `LAGGING_BYTES_PER_SECOND`.
+        """
+        self._is_held_back = True
+        self._house.held_back[self] = perf_counter() + byte_count / LAGGING_BYTES_PER_SECOND
+
+    def read_on(self, now: float, deadline: float) -> bool:
+        """Read again, if the queues have delivered or the time is over; whether it is so."""
+        engine = self._engine
+        if engine is not None and engine.is_indebted and now < deadline:
+            return False
+        if engine is not None:
+            engine.debts.clear()
+        self._is_held_back = False
+        self._house.to_flush[self] = None
+        return True
 
     def _block(self) -> None:
         """Memory is short: tell the publisher, and read nothing more from it (S-068, S-070)."""
@@ -420,7 +453,9 @@ class Session:
         if self._wire.state in SILENT_STATES and error.reply_code is not ReplyCode.ACCESS_REFUSED:
             self._close_silently(error)
             return
-        logger.warning("%s: closing the connection: %s", self.peer_name, error.reply_text)
+        is_ours = error.reply_code is ReplyCode.CONNECTION_FORCED
+        level = logging.INFO if is_ours else logging.WARNING
+        logger.log(level, "%s: closing the connection: %s", self.peer_name, error.reply_text)
         is_lost_in_bytes = error.reply_code is ReplyCode.FRAME_ERROR
         heartbeat_seconds = self._wire.heartbeat_seconds
         self._leave_engine()

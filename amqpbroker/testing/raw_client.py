@@ -186,6 +186,7 @@ class RawConnection:
         self.frame_max = DEFAULT_FRAME_MAX
         self.channel_max = 0
         self.heartbeat = 0
+        self.is_open = False  # connection.open-ok has arrived
         self.is_closing = False  # connection.close or close-ok has arrived, perhaps not yet taken
         self.is_closed = False  # the server's end; what came before it may still be unread
         self.channels: dict[int, RawChannel] = {}
@@ -463,6 +464,7 @@ class RawConnection:
                 self._contents[frame.channel] = _Content(method)
             else:
                 self._events.append(MethodReceived(frame.channel, method))
+                self.is_open |= isinstance(method, ConnectionOpenOk)
                 self.is_closing |= isinstance(method, ConnectionClose | ConnectionCloseOk)
             return
         assert content is not None, "the server sent content without its method"
