@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from conformance import recordings
+from conformance.compatibility import PAGE, write_page
 from conformance.dialogue import Dialogue
-from conformance.differences import Verdict, judge
+from conformance.differences import Verdict, entry_for, judge
 from conformance.registry import Case, cases_matching
 from conformance.runner import SLOW_AT_ONCE, TIME_LIMIT_S, hold, server_version
 
@@ -42,6 +43,9 @@ def run(options: argparse.Namespace, chosen: list[Case]) -> int:
         print(f"{mark}  {case.name}{note}{took}", flush=True)
         if not judgement.verdict.is_good:
             print(f"    {case.title} ({' '.join(case.items)})")
+            if options.entries:
+                print(entry_for(case, version, judgement))
+                continue
             print(judgement.text or "\n".join(f"    {line}" for line in dialogue.lines))
         elif options.verbose:
             print("\n".join(f"    {line}" for line in dialogue.lines))
@@ -67,6 +71,13 @@ def record(options: argparse.Namespace, chosen: list[Case]) -> int:
             print("\n".join(f"    {line}" for line in dialogue.lines))
     print(f"{len(chosen)} cases, {problems} could not be held to the end")
     return 1 if problems and version == recordings.DEFAULT_VERSION else 0
+
+
+def compatibility(_options: argparse.Namespace, _chosen: list[Case]) -> int:
+    """Write docs/compatibility.md from the recordings."""
+    write_page()
+    print(f"wrote {PAGE.name}")
+    return 0
 
 
 def _held(
@@ -121,12 +132,17 @@ def _parser() -> argparse.ArgumentParser:
 
     running = commands.add_parser("run", parents=[common, talking], help=run.__doc__)
     running.add_argument("--against", default=recordings.DEFAULT_VERSION, metavar="VERSION")
+    running.add_argument(
+        "--entries", action="store_true", help="print differences as entries of differences.toml"
+    )
     running.set_defaults(command=run)
     recording = commands.add_parser("record", parents=[common, talking], help=record.__doc__)
     recording.add_argument("--version", required=True, metavar="VERSION")
     recording.set_defaults(command=record)
     listing = commands.add_parser("list", parents=[common], help=show.__doc__)
     listing.set_defaults(command=show)
+    describing = commands.add_parser("compatibility", help=compatibility.__doc__)
+    describing.set_defaults(command=compatibility, k="", without=[])
     return parser
 
 

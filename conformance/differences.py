@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from enum import Enum
 from functools import cache
@@ -80,3 +81,14 @@ def judge(case: Case, version: str, lines: list[str]) -> Judgement:
     else:
         verdict = Verdict.DIFFERENT if difference else Verdict.GONE
     return Judgement(verdict, difference, text, reason)
+
+
+def entry_for(case: Case, version: str, judgement: Judgement) -> str:
+    """The entry of differences.toml that would want the difference found; its reason is missing."""
+    found = judgement.difference
+    lines = ["[[difference]]", f"case = {json.dumps(case.name)}", f'version = "{version}"']
+    lines.append('reason = ""')
+    for side, said in (("theirs", found.theirs), ("ours", found.ours)):
+        quoted = [f"  {json.dumps(line, ensure_ascii=False)}," for line in said]
+        lines += [f"{side} = [", *quoted, "]"]
+    return "\n".join(lines) + "\n"

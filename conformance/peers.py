@@ -197,7 +197,7 @@ def _ends_channel(event: Event) -> bool:
 
 def _close(connection: RawConnection) -> None:
     try:
-        if not connection.is_closed:
+        if connection.is_open and not (connection.is_closed or connection.is_closing):
             connection.send_method(0, ConnectionClose(200, "the case is over"))
             while True:
                 event = connection.take(time_limit_s=1)

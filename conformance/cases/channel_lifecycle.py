@@ -252,7 +252,7 @@ def half_a_content_after_an_error(peer: Peer) -> None:
 
 @case("S-010")
 def closes_that_cross(peer: Peer) -> None:
-    """A client's channel.close that meets the server's is answered; its own close-ok still counts."""
+    """A client's channel.close that meets the server's is answered; close-ok still counts."""
     channel = peer.channel()
     channel.send(_ABSENT)
     channel.expect_close(answer=False)

@@ -90,15 +90,6 @@ def unknown_type(peer: Peer) -> None:
 
 
 @case("S-097")
-def empty_type(peer: Peer) -> None:
-    """An exchange has a type."""
-    channel = peer.channel()
-    channel.send(ExchangeDeclare(exchange=peer.exchange(), type=""))
-    channel.receive()
-    channel.connection.drop()
-
-
-@case("S-097")
 def type_in_capitals(peer: Peer) -> None:
     """Types are written in small letters."""
     channel = peer.channel()

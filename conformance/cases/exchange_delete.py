@@ -18,11 +18,21 @@ from conformance.peers import Peer
 from conformance.registry import case
 
 
-def _exchange(peer: Peer, channel: RawChannel, word: str = "x", **flags: bool) -> str:
+def _exchange(
+    peer: Peer,
+    channel: RawChannel,
+    word: str = "x",
+    *,
+    auto_delete: bool = False,
+    internal: bool = False,
+) -> str:
     """An exchange that exists; its declaration is not written down."""
     name = peer.exchange(word)
+    request = ExchangeDeclare(
+        exchange=name, type="fanout", auto_delete=auto_delete, internal=internal
+    )
     with peer.quiet():
-        channel.call(ExchangeDeclare(exchange=name, type="fanout", **flags))
+        channel.call(request)
     return name
 
 

@@ -368,7 +368,7 @@ def blind_copies_alone(peer: Peer) -> None:
 @case("S-133")
 def carbon_copies_in_small_letters(peer: Peer) -> None:
     """Headers cc and bcc are headers like others."""
-    _copied(peer, properties_of(headers=as_table({"cc": ["cc"], "bcc": ["bcc"]})))
+    _copied(peer, properties_of(headers=as_table({"bcc": ["bcc"], "cc": ["cc"]})))
 
 
 @case("S-133")
