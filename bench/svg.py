@@ -20,6 +20,7 @@ _LEFT, _RIGHT = 190, 60  # beside the bars: labels, values
 _TOP, _BOTTOM = 84, 20
 _TITLE_HEIGHT, _BAR_PITCH, _BAR_HEIGHT = 24, 19, 13
 _AHEAD, _BEHIND, _INK, _FAINT, _PAPER = "#2a7f62", "#b5563a", "#222222", "#cccccc", "#ffffff"
+_HALO = f'paint-order="stroke" stroke="{_PAPER}" stroke-width="3"'  # where lines cross a text
 
 
 @attrs.frozen
@@ -126,5 +127,5 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}" fill="{_INK}">{escape(text)}</text>'
+        f'text-anchor="{anchor}" fill="{_INK}" {_HALO}>{escape(text)}</text>'
     )

@@ -80,6 +80,8 @@ LATENCIES = (
     milliseconds("p50_ms", "latency, median"),
     milliseconds("p99_ms", "latency, 99 %", 10, is_pictured=True),
     milliseconds("max_ms", "latency, longest"),
+    # Part of the latencies above, and no broker's doing: the machine's.
+    milliseconds("publisher_late_p99_ms", "of it the publisher's lateness, 99 %"),
 )
 
 WORKLOADS = (
