@@ -8,6 +8,7 @@ from __future__ import annotations
 from amqpbroker.spec.method import Method
 from amqpbroker.spec.methods import (
     BasicAck,
+    BasicCancel,
     BasicGet,
     BasicGetOk,
     BasicReturn,
@@ -114,3 +115,13 @@ def unroutable(
     """Publish a message that must be returned."""
     channel.publish(exchange, routing_key, body, mandatory=True)
     channel.expect_content(BasicReturn)
+
+
+def drain(channel: RawChannel, queue: str, *bodies: bytes) -> None:
+    """Take what stands in *queue*, or is about to come back to it: just *bodies*, in this order.
+
+    What was got returns some time after its channel was closed, and only who consumes can wait.
+    """
+    channel.consume(queue, "drain", no_ack=True)
+    assert [delivery.body for delivery in channel.deliveries(len(bodies))] == list(bodies)
+    channel.call(BasicCancel("drain"))
