@@ -206,7 +206,10 @@ class Session:
             except (HandshakeAborted, PeerLost) as error:
                 self._close_silently(error)
             except ConnectionException as error:
-                self.close(error)  # what stands behind it may still be the client's own close
+                if self._phase is Phase.OPEN:
+                    self.close(error)  # what stands behind it may still be the client's own close
+                else:
+                    wire.closed()  # a second mistake: there is nothing left to understand
             except Exception:  # noqa: BLE001  # (S2)
                 self._crashed()
 
@@ -490,7 +493,10 @@ class Session:
             self.peer_name,
             exc_info=True,  # noqa: LOG014
         )
-        self.close(internal_error().caused_by_no_method())
+        if self._phase is Phase.OPEN:
+            self.close(internal_error().caused_by_no_method())
+        else:
+            self.drop()
 
     def _leave_engine(self) -> None:
         engine, self._engine = self._engine, None
@@ -520,6 +526,10 @@ class Session:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def drop(self) -> None:
+        """Close the socket at once."""
+        self._end("dropped")
 
     def _end(self, reason: str | None) -> None:
         """The socket is closed, whatever is left."""
