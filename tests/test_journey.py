@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import select
 import socket
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from struct import pack
 from types import FrameType
 from typing import Any
+
+import trio
 
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
@@ -23,8 +24,10 @@ from amqpbroker.wire.writer import method_frame
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "amqpbroker"
+CHANNEL_MAX = 2047
 FRAME_MAX = 131_072
 NO_PROPERTIES = b"\0\0"
+ANSWER_SECONDS_MAX = 10
 
 
 def printed_hops(heading: str) -> list[str]:
@@ -35,8 +38,8 @@ def printed_hops(heading: str) -> list[str]:
     return [f"{found['file']} {found['function']}" for found in row.finditer(table)]
 
 
-def calls_made(call: Callable[[], object]) -> list[str]:
-    """Every function of the package that *call* calls, in order, each at its first call."""
+async def calls_during(wait: Callable[[], Awaitable[None]]) -> list[str]:
+    """Every function of the package that is called meanwhile, in the order of its first call."""
     made: dict[str, None] = {}
 
     def notice(frame: FrameType, event: str, _argument: Any) -> None:
@@ -47,7 +50,7 @@ def calls_made(call: Callable[[], object]) -> list[str]:
     others = sys.getprofile()
     sys.setprofile(notice)
     try:
-        call()
+        await wait()
     finally:
         sys.setprofile(others)
     return list(made)
@@ -64,7 +67,7 @@ def opening() -> bytes:
         + frames(
             0,
             m.ConnectionStartOk(EMPTY_TABLE, "PLAIN", b"\0guest\0guest", "en_US"),
-            m.ConnectionTuneOk(channel_max=2047, frame_max=FRAME_MAX, heartbeat=0),
+            m.ConnectionTuneOk(channel_max=CHANNEL_MAX, frame_max=FRAME_MAX, heartbeat=0),
             m.ConnectionOpen("/"),
         )
         + frames(
@@ -76,29 +79,37 @@ def opening() -> bytes:
     )
 
 
+async def ask(stream: trio.SocketStream, question: bytes, answer: bytes) -> None:
+    """Send *question* and read until *answer* has come."""
+    with trio.fail_after(ANSWER_SECONDS_MAX):
+        await stream.send_all(question)
+        seen = b""
+        while answer not in seen:
+            data = await stream.receive_some()
+            assert data, f"the broker closed the connection after {seen!r}"
+            seen += data
+
+
+def index(method: type[Method]) -> bytes:
+    return pack(">HH", method.class_id, method.method_id)
+
+
 async def test_a_message_takes_the_printed_path() -> None:
-    server = Server(Settings(), [])
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        client = socket.create_connection(door.getsockname())
-        ours, address = door.accept()
-    with client, ours:
+    publish = frames(1, m.BasicPublish(routing_key="jobs"))
+    publish += encode_content(1, NO_PROPERTIES, b"work", FRAME_MAX)
+    ack = frames(1, m.BasicAck(delivery_tag=1), m.BasicQos())
+    stop = trio.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(Settings(), [listener])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run, stop)
+        async with await trio.open_tcp_stream(*listener.getsockname()) as stream:
+            await ask(stream, opening(), index(m.BasicConsumeOk))
+            publishing = await calls_during(lambda: ask(stream, publish, b"work"))
+            settling = await calls_during(lambda: ask(stream, ack, index(m.BasicQosOk)))
+        stop.set()
 
-        def say(data: bytes) -> None:
-            client.sendall(data)
-            select.select([ours], [], [])
-            server.reactor.serve_round()
-
-        server.welcome(ours, address)
-        say(opening())
-        publish = frames(1, m.BasicPublish(routing_key="jobs"))
-        publishing = calls_made(
-            partial(say, publish + encode_content(1, NO_PROPERTIES, b"work", FRAME_MAX))
-        )
-        settling = calls_made(partial(say, frames(1, m.BasicAck(delivery_tag=1))))
-
-    expected = printed_hops("### Published, and delivered")
-    assert expected
-    assert expected == [call for call in publishing if call in expected]
-    expected = printed_hops("### Acked")
-    assert expected
-    assert expected == [call for call in settling if call in expected]
+    for heading, calls in (("### Published, and delivered", publishing), ("### Acked", settling)):
+        expected = printed_hops(heading)
+        assert expected, f"no table below {heading}"
+        assert expected == [call for call in calls if call in expected]
