@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from amqpbroker.engine import content
 from amqpbroker.engine.confirms import Confirms
-from amqpbroker.engine.consumer import Consumer
+from amqpbroker.engine.consumer import Consumer, checked_priority
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.ledger import Ledger, Unacked
 from amqpbroker.engine.queue import Queue
@@ -31,7 +31,7 @@ from amqpbroker.spec.errors import (
     precondition_failed,
 )
 from amqpbroker.spec.message import Message, Publish
-from amqpbroker.spec.table import INTEGER_KINDS, Table
+from amqpbroker.spec.table import Table
 
 if TYPE_CHECKING:
     from amqpbroker.engine.connection import Connection
@@ -43,6 +43,7 @@ class Channel:
     __slots__ = (
         "_confirms",
         "_ledger",
+        "_limited_tag",
         "_reply_consumer",
         "_transaction",
         "connection",
@@ -50,6 +51,7 @@ class Channel:
         "consumers",
         "last_delivery_tag",
         "last_queue_name",
+        "limited_count",
         "number",
         "prefetch_count",
         "vhost",
@@ -62,6 +64,8 @@ class Channel:
         self.last_queue_name: str | None = None  # the queue declared last (S-087)
         self.last_delivery_tag = 0
         self.prefetch_count = 0  # for all consumers together; 0: no limit
+        self.limited_count = 0  # against it: deliveries, and what was got before it was set
+        self._limited_tag = 0  # the last delivery before there was a limit
         self.consumer_prefetch_count = 0  # for each consumer started from now on; 0: no limit
         self.consumers: dict[str, Consumer] = {}  # {consumer_tag: Consumer}
         self._ledger = Ledger()
@@ -200,12 +204,22 @@ class Channel:
             self._transaction = Transaction()
 
     def commit(self) -> None:
-        """Let everything since the last commit or rollback happen; raises 406 outside tx mode."""
+        """Let everything since the last commit or rollback happen.
+
+        Raises 406 outside tx mode, and when a queue was deleted meanwhile; what could be done is
+        done then (S-219, S-220).
+        """
         transaction = self._take_transaction()
+        is_partial = False
         for message, queues in transaction.publishes:
-            self._enqueue((message,), queues, len(message.content))
+            left = tuple(queue for queue in queues if not queue.is_deleted)
+            is_partial |= len(left) < len(queues)
+            if left or not queues:
+                self._enqueue((message,), left, len(message.content))
         for settlement in transaction.settlements:
             self._settle(settlement)
+        if is_partial:
+            raise precondition_failed("partial tx completion")
 
     def rollback(self) -> None:
         """Forget publishes, and take acks back; raises 406 outside tx mode."""
@@ -223,6 +237,9 @@ class Channel:
     def set_prefetch(self, prefetch_count: int, *, is_global: bool) -> None:
         """Limit unacked deliveries: of the whole channel, or of each later consumer (S-245)."""
         if is_global:
+            if not self.prefetch_count:
+                self.limited_count = len(self._ledger)
+                self._limited_tag = self.last_delivery_tag
             self.prefetch_count = prefetch_count
         else:
             self.prefetch_count = 0
@@ -243,14 +260,16 @@ class Channel:
         Raises in RabbitMQ's order of checks (S-239).
         """
         broker = self.connection.broker
-        if queue_name == REPLY_QUEUE:
-            return self._consume_replies(consumer_tag, no_ack=no_ack)
         queue_name = self.named_queue(queue_name)
         consumer_tag = consumer_tag or f"amq.ctag-{broker.names()}"
-        self._check_tag(consumer_tag)
+        if consumer_tag in self.consumers:
+            raise not_allowed(f"attempt to reuse consumer tag '{consumer_tag}'")
+        if queue_name == REPLY_QUEUE:
+            self._consume_replies(consumer_tag, no_ack=no_ack)
+            return consumer_tag
         queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
-        priority = _priority(queue, arguments)
+        priority = checked_priority(queue, arguments)
         if len(queue.consumers) and (exclusive or any(one.exclusive for one in queue.consumers)):
             raise access_refused(f"{queue} in exclusive use")
         consumer = Consumer(
@@ -269,22 +288,14 @@ class Channel:
         queue.consumers_may_receive()
         return consumer_tag
 
-    def _consume_replies(self, consumer_tag: str, *, no_ack: bool) -> str:
-        broker = self.connection.broker
-        consumer_tag = consumer_tag or f"amq.ctag-{broker.names()}"
-        self._check_tag(consumer_tag)
-        if self._reply_consumer is not None:
-            raise precondition_failed("reply consumer already set")
+    def _consume_replies(self, consumer_tag: str, *, no_ack: bool) -> None:
         if not no_ack:
             raise precondition_failed("reply consumer cannot acknowledge")
-        deliver = self.connection.outlet.deliverer(self.number, consumer_tag)
-        self._reply_consumer = broker.replies.open(self, consumer_tag, deliver)
-        return consumer_tag
-
-    def _check_tag(self, consumer_tag: str) -> None:
-        replies = self._reply_consumer
-        if consumer_tag in self.consumers or (replies and replies.consumer_tag == consumer_tag):
-            raise not_allowed(f"attempt to reuse consumer tag '{consumer_tag}'")
+        if self._reply_consumer is not None:
+            raise precondition_failed("reply consumer already set")
+        connection = self.connection
+        deliver = connection.outlet.deliverer(self.number, consumer_tag)
+        self._reply_consumer = connection.broker.replies.open(self, consumer_tag, deliver)
 
     def cancel(self, consumer_tag: str) -> None:
         """End a consumer, if there is one of that tag; its unacked deliveries stay."""
@@ -329,6 +340,7 @@ class Channel:
         self.last_delivery_tag += len(messages)
         if not consumer.no_ack:
             consumer.unacked_count += len(messages)
+            self.limited_count += len(messages)
             self._ledger.add(first_tag, consumer, consumer.queue, positions, messages)
         consumer.deliver(first_tag, messages, redelivered)
 
@@ -372,10 +384,13 @@ class Channel:
 
     def _settle(self, settlement: Settlement) -> None:
         by_queue: dict[Queue, list[Unacked]] = {}
-        for _, unacked in settlement.entries:
+        for delivery_tag, unacked in settlement.entries:
             consumer, queue, _, _ = unacked
             if consumer is not None:
                 consumer.unacked_count -= 1
+                self.limited_count -= 1
+            elif delivery_tag <= self._limited_tag:
+                self.limited_count -= 1
             if queue in by_queue:
                 by_queue[queue].append(unacked)
             else:
@@ -406,15 +421,3 @@ class Channel:
             if queue.auto_delete and not len(queue.consumers) and not queue.is_deleted:
                 self.connection.broker.delete_queue(queue)
         self.connection.to_tell.pop(self, None)
-
-
-def _priority(queue: Queue, arguments: Table) -> int:
-    """A consumer's x-priority; raises 406 when it is no integer (S-232)."""
-    field = arguments.get("x-priority")
-    if field is None:
-        return 0
-    if field.kind not in INTEGER_KINDS or not isinstance(field.value, int):
-        raise precondition_failed(
-            f"invalid arg 'x-priority' for {queue}: \"expected integer, got {field.kind_name}\""
-        )
-    return field.value

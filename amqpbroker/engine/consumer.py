@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from amqpbroker.spec.table import Table
+from amqpbroker.spec.errors import precondition_failed
+from amqpbroker.spec.table import INTEGER_KINDS, Table
 
 if TYPE_CHECKING:
     from amqpbroker.engine.channel import Channel
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 #: The credit of a consumer without a limit, in messages.
 UNLIMITED: Final = 1 << 30
+#: What only consumers of streams may ask for.
+_STREAM_ARGUMENTS: Final = frozenset(
+    ("x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered")
+)
 
 
 class Consumer:
@@ -70,7 +75,7 @@ class Consumer:
             return UNLIMITED
         credit = self.prefetch_count - self.unacked_count if self.prefetch_count else UNLIMITED
         if channel.prefetch_count:
-            credit = min(credit, channel.prefetch_count - channel.unacked_count)
+            credit = min(credit, channel.prefetch_count - channel.limited_count)
         return credit
 
     def __repr__(self) -> str:
@@ -149,3 +154,23 @@ class ConsumerRing:
             if able:
                 return able
         return []
+
+
+def checked_priority(queue: "Queue", arguments: Table) -> int:
+    """A consumer's x-priority, after a check of all its arguments (S-231, S-232).
+
+    Raises 406 for an argument of another type of queue, and for a priority that is no integer.
+    """
+    for name in arguments:
+        if name in _STREAM_ARGUMENTS:
+            raise precondition_failed(
+                f"invalid arg '{name}' for {queue} of queue type rabbit_classic_queue"
+            )
+    field = arguments.get("x-priority")
+    if field is None:
+        return 0
+    if field.kind not in INTEGER_KINDS or not isinstance(field.value, int):
+        raise precondition_failed(
+            f"invalid arg 'x-priority' for {queue}: \"expected integer, got {field.kind_name}\""
+        )
+    return field.value

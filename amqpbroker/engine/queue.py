@@ -149,8 +149,8 @@ class Queue:
             # Speed: whole rounds are dealt out at once, to each consumer every n-th message,
             # which is what one message at a time would come to.
             rounds = min(fresh_count, self._batch_count()) // len(able)
-            if len(able) > 1 and any(one.channel.prefetch_count for one in able):
-                rounds = 0  # they may share a limit
+            if len(able) > 1 and not _are_apart(able):
+                rounds = 0
             rounds = min(rounds, *(one.credit() for one in able)) if rounds else 0
             if rounds:
                 positions, messages = self.order.take(rounds * len(able))
@@ -251,6 +251,12 @@ class Queue:
         self.broker.held_bytes -= self.held_bytes
         self.held_bytes = 0
         self.broker.to_dispatch.pop(self, None)
+
+
+def _are_apart(consumers: Sequence[Consumer]) -> bool:
+    """Whether no two share a limit, nor a channel on which the order of messages would show."""
+    channels = {consumer.channel for consumer in consumers}
+    return len(channels) == len(consumers) and not any(one.prefetch_count for one in channels)
 
 
 def locked(queue: Queue) -> Exception:

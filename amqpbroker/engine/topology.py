@@ -184,12 +184,12 @@ def _declared(channel: Channel, queue: Queue) -> QueueState:
 
 def _reply_queue_state(channel: Channel, name: str) -> QueueState | None:
     """The pseudo-queues of direct reply-to can be declared, to no effect (S-269)."""
-    if name == REPLY_QUEUE:
-        return QueueState(name, 0, 1)
-    if not name.startswith(REPLY_PREFIX):
-        return None
-    if name not in channel.connection.broker.replies:
-        raise not_found(f"no queue '{name}' in vhost '{channel.vhost.name}'")
+    if name != REPLY_QUEUE:
+        if not name.startswith(REPLY_PREFIX):
+            return None
+        if name not in channel.connection.broker.replies:
+            raise not_found(f"no queue '{name}' in vhost '{channel.vhost.name}'")
+    channel.last_queue_name = name
     return QueueState(name, 0, 1)
 
 
