@@ -43,7 +43,6 @@ class Channel:
     __slots__ = (
         "_confirms",
         "_ledger",
-        "_limited_tag",
         "_reply_consumer",
         "_transaction",
         "connection",
@@ -64,8 +63,9 @@ class Channel:
         self.last_queue_name: str | None = None  # the queue declared last (S-087)
         self.last_delivery_tag = 0
         self.prefetch_count = 0  # for all consumers together; 0: no limit
-        self.limited_count = 0  # against it: deliveries, and what was got before it was set
-        self._limited_tag = 0  # the last delivery before there was a limit
+        # What counts against it: deliveries, and what was unacked when it was set.  RabbitMQ:
+        # acks of what basic.get got give no room (basic_qos.limit_of_a_channel_and_gets).
+        self.limited_count = 0
         self.consumer_prefetch_count = 0  # for each consumer started from now on; 0: no limit
         self.consumers: dict[str, Consumer] = {}  # {consumer_tag: Consumer}
         self._ledger = Ledger()
@@ -239,7 +239,6 @@ class Channel:
         if is_global:
             if not self.prefetch_count:
                 self.limited_count = len(self._ledger)
-                self._limited_tag = self.last_delivery_tag
             self.prefetch_count = prefetch_count
         else:
             self.prefetch_count = 0
@@ -384,12 +383,10 @@ class Channel:
 
     def _settle(self, settlement: Settlement) -> None:
         by_queue: dict[Queue, list[Unacked]] = {}
-        for delivery_tag, unacked in settlement.entries:
+        for _, unacked in settlement.entries:
             consumer, queue, _, _ = unacked
             if consumer is not None:
                 consumer.unacked_count -= 1
-                self.limited_count -= 1
-            elif delivery_tag <= self._limited_tag:
                 self.limited_count -= 1
             if queue in by_queue:
                 by_queue[queue].append(unacked)
