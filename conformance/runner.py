@@ -33,7 +33,8 @@ def hold(case: Case, url: str, *, time_limit_s: float = TIME_LIMIT_S) -> Dialogu
     return peer.dialogue
 
 
-def server_version(url: str) -> str:
-    """The version that the broker at *url* gives in its server properties."""
+def server_identity(url: str) -> tuple[str, str]:
+    """The product and the version that the broker at *url* gives in its server properties."""
     with RawConnection(url) as connection:
-        return connection.start().server_properties["version"].text
+        properties = connection.start().server_properties
+        return properties["product"].text, properties["version"].text
