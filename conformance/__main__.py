@@ -13,6 +13,7 @@ from conformance import recordings
 from conformance.compatibility import PAGE, write_page
 from conformance.dialogue import Dialogue
 from conformance.differences import Verdict, entry_for, judge
+from conformance.features import features_named
 from conformance.registry import Case, cases_matching
 from conformance.runner import SLOW_AT_ONCE, TIME_LIMIT_S, hold, server_identity
 
@@ -26,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = cases_matching(options.k)
     if getattr(options, "skip_slow", False):
         chosen = [case for case in chosen if not case.is_slow]
-    chosen = [case for case in chosen if case.needs not in options.without]
+    without = features_named(" ".join(options.without))
+    chosen = [case for case in chosen if not case.needs & without]
     if not chosen:
         print(f"no case matches {options.k!r}", file=sys.stderr)
         return 2
@@ -123,8 +125,8 @@ def _parser() -> argparse.ArgumentParser:
         "--without",
         action="append",
         default=[],
-        metavar="NEED",
-        help="leave out cases that need it: extensions",
+        metavar="FEATURE",
+        help="leave out cases that need it: a name of conformance/features.py, or extensions",
     )
     talking = argparse.ArgumentParser(add_help=False)
     talking.add_argument("url", help="amqp://user:password@host:port/vhost")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from conformance.differences import wanted_differences
+from conformance.features import ABSENT
 from conformance.recordings import DEFAULT_VERSION, difference_between, read
 from conformance.registry import Case, all_cases
 
@@ -61,6 +62,7 @@ def page() -> str:
         f" and {DEFAULT_VERSION} say the same in {same} of them. amqpbroker is held to"
         f" {DEFAULT_VERSION} by its tests; it differs on purpose in"
         f" {len(wanted_differences())}.",
+        *_absent(cases),
         "",
         "Each row gives the answer that decides the case; *same* means: word for word what"
         f" {DEFAULT_VERSION} says. The whole dialogue stands in the recording of that name.",
@@ -75,6 +77,17 @@ def page() -> str:
         ]
         pieces += [_row(case, recorded[case.name]) for case in group]
     return "\n".join(pieces) + "\n"
+
+
+def _absent(cases: Iterable[Case]) -> Iterator[str]:
+    """What is left out, if anything is."""
+    number = sum(bool(case.needs & ABSENT) for case in cases)
+    if number:
+        yield ""
+        yield (
+            f"{number} cases are about what amqpbroker does not do yet:"
+            f" {', '.join(sorted(ABSENT))}. They are not held against it."
+        )
 
 
 def write_page() -> None:
@@ -103,6 +116,8 @@ def _row(case: Case, recorded: list[str]) -> str:
         "same" if old == recorded else _differs(list(difference_between(recorded, old).ours)),
         "same" if wanted is None else _differs(list(wanted.difference.ours)),
     ]
+    if case.needs & ABSENT:
+        cells[-1] = "not yet"
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 

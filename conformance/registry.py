@@ -17,6 +17,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from conformance import cases
+from conformance.features import features_named
 from conformance.peers import Peer
 
 CaseFunction: TypeAlias = Callable[[Peer], None]
@@ -33,7 +34,7 @@ class Case:
     items: tuple[str, ...]  # of the behaviour reference: S-042
     function: CaseFunction
     is_slow: bool  # takes more than a second, because RabbitMQ waits for time to pass
-    needs: str  # what a broker may do without: "extensions"; mostly empty
+    needs: frozenset[str]  # features that a broker may do without; mostly empty
 
 
 _registered: dict[str, Case] = {}
@@ -44,8 +45,8 @@ def case(
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register the decorated function as a case that covers *items* of the reference.
 
-    *needs* names what the case is about when a broker may do without it; such cases can be left
-    out.
+    *needs* names the features that the case is about and a broker may do without, separated by
+    blanks (see `conformance.features`); such cases can be left out.
     """
     for item in items:
         assert _ITEM.match(item), f"not an item of the reference: {item}"
@@ -56,7 +57,7 @@ def case(
         title = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
         assert title, f"{name} has no docstring"
         assert name not in _registered, f"two cases are called {name}"
-        _registered[name] = Case(name, title, items, function, slow, needs)
+        _registered[name] = Case(name, title, items, function, slow, features_named(needs))
         return function
 
     return register

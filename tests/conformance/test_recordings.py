@@ -17,13 +17,16 @@ from conformance import recordings
 from conformance.compatibility import PAGE, is_refusal, page
 from conformance.dialogue import Dialogue
 from conformance.differences import judge, wanted_differences
+from conformance.features import ABSENT, FEATURES
 from conformance.recordings import DEFAULT_VERSION, VERSIONS
 from conformance.registry import Case, all_cases
 from conformance.runner import SLOW_AT_ONCE, hold
 
 CASES = {case.name: case for case in all_cases()}
-FAST = [name for name, case in CASES.items() if not case.is_slow]
-SLOW = [name for name, case in CASES.items() if case.is_slow]
+CORE = [name for name, case in CASES.items() if not case.needs]
+PRESENT = [name for name, case in CASES.items() if not case.needs & ABSENT]
+FAST = [name for name in PRESENT if not CASES[name].is_slow]
+SLOW = [name for name in PRESENT if CASES[name].is_slow]
 
 TIME_LIMIT_S = 5.0
 """How long a case waits for an answer that does not come: only a failing case waits so long."""
@@ -91,15 +94,17 @@ def test_a_case_fits_the_version_that_it_was_written_for(name: str) -> None:
     assert not [line for line in lines if line.startswith("!")]
 
 
-def test_half_of_the_cases_are_about_refusals() -> None:
+def test_half_of_the_cases_of_the_core_are_about_refusals() -> None:
     refusals = [
-        name
-        for name, case in CASES.items()
-        if is_refusal(recordings.read(case, DEFAULT_VERSION) or [])
+        name for name in CORE if is_refusal(recordings.read(CASES[name], DEFAULT_VERSION) or [])
     ]
 
-    assert len(CASES) >= 220
-    assert 2 * len(refusals) >= len(CASES)
+    assert len(CORE) >= 220
+    assert 2 * len(refusals) >= len(CORE)
+
+
+def test_the_features_that_are_absent_exist() -> None:
+    assert FEATURES.keys() >= ABSENT
 
 
 def test_every_wanted_difference_names_a_case_and_a_reason() -> None:
