@@ -1,7 +1,7 @@
 """Heartbeats: showing a client that we live, and noticing that it does not.
 
-One is sent every half interval in which nothing else was (S-066).  A client is lost when nothing
-came from it in two intervals on end (S-067); any bytes count.
+One is sent every half interval in which nothing else was, and in the first (S-066).  A client is
+lost when nothing came from it in two intervals on end (S-067); any bytes count.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ class Heartbeat:
     """One connection's heartbeat.  The session notes what it sends and receives."""
 
     __slots__ = (
+        "_is_first",
         "_lost",
         "_receive_timer",
         "_seconds",
@@ -36,13 +37,14 @@ class Heartbeat:
         send: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
-        """`send` sends a heartbeat; `lost` is told once that the client is silent."""
+        """`send` sends a heartbeat at once; `lost` is told once that the client is silent."""
         self._timekeeper = timekeeper
         self._seconds = seconds
         self._send = send
         self._lost = lost
         self._silent_intervals = 0
-        self.has_sent = False  # since the last look
+        self.has_sent = False  # anything else since the last look
+        self._is_first = True
         self.has_received = True  # since the last look; the client has just opened
         self.is_suspended = False  # nothing is read from the client: its silence means nothing
         self._send_timer: Timer = timekeeper.call_in(seconds / 2, self._check_sent)
@@ -54,9 +56,9 @@ class Heartbeat:
         self._receive_timer.cancel()
 
     def _check_sent(self) -> None:
-        if not self.has_sent:
+        if self._is_first or not self.has_sent:
             self._send()
-        self.has_sent = False
+        self._is_first = self.has_sent = False
         self._send_timer = self._timekeeper.call_in(self._seconds / 2, self._check_sent)
 
     def _check_received(self) -> None:

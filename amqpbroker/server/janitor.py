@@ -9,6 +9,7 @@ collects.
 """
 
 import gc
+from time import perf_counter
 from typing import Final
 
 import trio
@@ -16,6 +17,8 @@ import trio
 from amqpbroker.engine.broker import Broker
 
 LOOK_SECONDS: Final = 1.0
+#: With many queues and connections a collection takes long: then it is done less often.
+_WORK_SHARE: Final = 0.01
 #: With this much held a collection takes a few milliseconds, in bytes.
 _LITTLE_BYTES: Final = 8 * 1024 * 1024
 
@@ -32,9 +35,12 @@ class Janitor:
         was_enabled = gc.isenabled()
         gc.disable()
         try:
+            work_seconds = 0.0
             while True:
-                await trio.sleep(LOOK_SECONDS)
+                await trio.sleep(max(LOOK_SECONDS, work_seconds / _WORK_SHARE))
+                began = perf_counter()
                 self.look()
+                work_seconds = perf_counter() - began
         finally:
             if was_enabled:
                 gc.enable()

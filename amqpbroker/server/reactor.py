@@ -11,6 +11,7 @@ turns a round is a third of the work, so the task lingers: it waits for the next
 a millisecond at most, and lets trio's other tasks have a turn every few milliseconds.
 """
 
+import logging
 import select
 import socket
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from time import perf_counter
 from typing import Final, Protocol
 
 import trio
+
+logger = logging.getLogger("amqpbroker")
 
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
@@ -36,6 +39,10 @@ class Ready(Protocol):
 
     def on_writable(self) -> None:
         """There is room for bytes."""
+        ...
+
+    def drop(self) -> None:
+        """One of these calls failed: close the socket, if others can do without it."""
         ...
 
 
@@ -62,9 +69,9 @@ class Reactor:
         self._poll.modify(sock.fileno(), interest)
 
     def remove(self, sock: socket.socket) -> None:
-        """Stop serving a socket, which is still open."""
-        del self._ready[sock.fileno()]
-        self._poll.unregister(sock.fileno())
+        """Stop serving a socket, which is still open; nothing if it is not served."""
+        if self._ready.pop(sock.fileno(), None) is not None:
+            self._poll.unregister(sock.fileno())
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -95,8 +102,12 @@ class Reactor:
             ready = self._ready.get(file_descriptor)
             if ready is None:
                 continue  # removed in this round
-            if event & WRITE:
-                ready.on_writable()
-            if event & ~WRITE:
-                ready.on_readable()
+            try:
+                if event & WRITE:
+                    ready.on_writable()
+                if event & ~WRITE:
+                    ready.on_readable()
+            except Exception:  # a bug of ours hurts the client that met it, nobody else
+                logger.exception("a bug in the broker, in %r", ready)
+                ready.drop()
         return self._finish_round()

@@ -1,6 +1,7 @@
 """Running a server as a process: logging, signals, the ready lines."""
 
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -22,12 +23,19 @@ def run(
     ready_lines: Iterable[str],
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients."""
+    _allow_many_files()
     logging.basicConfig(
         stream=sys.stderr,
         level=log_level.upper(),
         format="%(asctime)s %(levelname)s %(message)s",
     )
     trio.run(_serve, Server(settings, listeners), list(ready_lines))
+
+
+def _allow_many_files() -> None:
+    """Take as many open files as we may: each client is one, and most shells give 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(server: Server, ready_lines: Sequence[str]) -> None:

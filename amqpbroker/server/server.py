@@ -17,7 +17,7 @@ import trio
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.janitor import Janitor
-from amqpbroker.server.reactor import Reactor
+from amqpbroker.server.reactor import READ, Reactor
 from amqpbroker.server.session import Session
 from amqpbroker.server.settings import Settings
 from amqpbroker.server.timekeeper import Timekeeper
@@ -34,6 +34,8 @@ BASE_BYTES: Final = 32 * 1024 * 1024
 _ALARM_END_SHARE: Final = 0.95
 #: How often to see whether a publisher that was held back may go on.
 HELD_BACK_LOOK_SECONDS: Final = 0.001
+#: How long the door stays shut when there is no room for another client.
+DOOR_SECONDS: Final = 1.0
 _ACCEPTS_A_ROUND: Final = 64
 
 
@@ -63,6 +65,7 @@ class Server:
         self.properties_memo = PropertiesMemo()
         self.alarm: str | None = None
         self.to_flush: dict[Session, None] = {}
+        self.to_work_off: dict[Session, None] = {}
         self.held_back: dict[Session, float] = {}
         self._sessions: dict[Session, None] = {}
         self._has_emptied = trio.Event()
@@ -93,29 +96,40 @@ class Server:
         with trio.move_on_after(DRAIN_SECONDS):
             if self._sessions:
                 await self._has_emptied.wait()
+        for session in list(self._sessions):
+            session.drop()
 
     def finish_round(self) -> float | None:
         """Give out what the round made ready, and flush; how long the next round may wait."""
-        try:
-            self.broker.dispatch()
-        except Exception:  # a bug of ours hurts the queue that it hit, nobody else
-            logger.exception("a bug in the broker, while dispatching")
+        if self.to_work_off:
+            sessions, self.to_work_off = self.to_work_off, {}
+            for session in sessions:
+                session.work_off()
+        self.dispatch()
         if self.held_back:
             now = perf_counter()
             for session, deadline in list(self.held_back.items()):
                 if session.read_on(now, deadline):
                     del self.held_back[session]
+        self._watch_memory()
         while self.to_flush:
             sessions, self.to_flush = self.to_flush, {}
             for session in sessions:
                 session.flush()
-        self._watch_memory()
-        if self.broker.to_dispatch:
+            self._watch_memory()  # who was dropped has left its messages; who waits must be told
+        if self.broker.to_dispatch or self.to_work_off:
             return 0
         return HELD_BACK_LOOK_SECONDS if self.held_back else None
 
-    def _finish_calls(self) -> None:
-        self.finish_round()
+    def dispatch(self) -> None:
+        """Let the broker give out what is ready."""
+        try:
+            self.broker.dispatch()
+        except Exception:  # a bug of ours hurts the queue that it hit, nobody else
+            logger.exception("a bug in the broker, while dispatching")
+
+    def _finish_calls(self) -> bool:
+        return self.finish_round() == 0
 
     def _watch_memory(self) -> None:
         used_bytes = BASE_BYTES + self.broker.held_bytes
@@ -169,13 +183,25 @@ class _Door:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                logger.error("cannot accept a connection: %s", error)
+            except OSError as error:  # too many open files: clients wait at the door
+                logger.error("cannot accept connections: %s", error.strerror)
+                self._server.reactor.change(self._listener, 0)
+                self._server.timekeeper.call_in(DOOR_SECONDS, self._open)
                 return
-            self._server.welcome(sock, address)
+            try:
+                self._server.welcome(sock, address)
+            except OSError:  # it is gone already
+                sock.close()
+
+    def _open(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._server.reactor.change(self._listener, READ)
 
     def on_writable(self) -> None:
         """Never asked."""
+
+    def drop(self) -> None:
+        """Stay open: others want to come in."""
 
 
 def make_name() -> str:

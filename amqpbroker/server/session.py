@@ -14,6 +14,8 @@ may be silent, when it must wait because memory is short.
      sent (`OVERFULL_BYTES`), and while no alarm blocks it.
 (S2) An error of the peer's ends its channel or its connection, an error of ours its connection;
      no other session notices.
+(S3) What one read brought is worked off in passes of `PASS_SECONDS`, and no further than the
+     client reads the answers: few bytes may ask for much (basic.get of a large message).
 """
 
 import logging
@@ -65,6 +67,8 @@ SILENT_CLOSE_SECONDS: Final = 3.0
 CLOSE_SECONDS: Final = 30.0
 #: What a connection may publish to queues that lag, however slow their consumers are, a second.
 LAGGING_BYTES_PER_SECOND: Final = 20_000_000
+#: When a client's requests take longer than this, the others have a turn in between.
+PASS_SECONDS: Final = 0.01
 #: How much is read at once.  More makes longer passes, less more system calls.
 READ_BYTES: Final = 128 * 1024
 
@@ -116,6 +120,15 @@ class House(Protocol):
         """The sessions with output, in the order in which they came by it."""
         ...
 
+    @property
+    def to_work_off(self) -> "dict[Session, None]":
+        """The sessions that go on in the next round, whether or not they are sent more."""
+        ...
+
+    def dispatch(self) -> None:
+        """Give out what is ready.  Never raises."""
+        ...
+
     def ended(self, session: "Session") -> None:
         """The session is over and its socket closed."""
         ...
@@ -127,6 +140,7 @@ class Session:
     __slots__ = (
         "_engine",
         "_handshake",
+        "_has_more",
         "_heartbeat",
         "_house",
         "_interest",
@@ -155,6 +169,7 @@ class Session:
         self._engine: EngineConnection | None = None
         self._heartbeat: Heartbeat | None = None
         self._phase = Phase.OPEN
+        self._has_more = False  # not all that was received is worked off
         self._is_blocked = False
         self._is_held_back = False  # it publishes faster than its queues deliver
         self._wants_blocked = False  # the client understands connection.blocked
@@ -195,13 +210,23 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Work off some bytes of the client."""
-        wire = self._wire
-        wire.receive(data)
+        self._wire.receive(data)
+        self.work_off()
+
+    def work_off(self) -> None:
+        """Work off what has been received, or as much of it as is good for the others (S3)."""
+        wire, outbox = self._wire, self._outbox
         self._house.to_flush[self] = None
+        pass_ends = perf_counter() + PASS_SECONDS
         while True:
             try:
-                while (event := wire.next_event()) is not None:
+                while outbox.byte_count < OVERFULL_BYTES and perf_counter() < pass_ends:
+                    event = wire.next_event()
+                    if event is None:
+                        self._has_more = False
+                        return
                     self._perform(event)
+                self._has_more = True
                 return
             except (HandshakeAborted, PeerLost) as error:
                 self._close_silently(error)
@@ -229,15 +254,20 @@ class Session:
         if engine is not None and engine.to_tell:
             engine.tell_confirms()
         if outbox.byte_count:
+            unsent_bytes = outbox.byte_count
             outbox.flush()
             if self._heartbeat is not None:
                 self._heartbeat.has_sent = True
+                if not self._interest & READ and outbox.byte_count < unsent_bytes:
+                    self._heartbeat.has_received = True  # it takes what it is sent, so it lives
             if engine is not None and engine.is_congested and outbox.byte_count < CONGESTED_BYTES:
                 engine.drained()
         if self._phase is Phase.PARTING and not outbox.byte_count:
             self._end(None)
-        else:
-            self._update_interest()
+            return
+        if self._has_more and outbox.byte_count < OVERFULL_BYTES:
+            self._house.to_work_off[self] = None
+        self._update_interest()
 
     def _output_added(self) -> None:
         self._house.to_flush[self] = None
@@ -247,7 +277,7 @@ class Session:
     def _update_interest(self) -> None:
         """Read from whom something is expected, and ask for room where output waits (S1)."""
         is_expected = self._wire.state is not State.CLOSED and not (
-            self._is_blocked or self._is_held_back
+            self._is_blocked or self._is_held_back or self._has_more
         )
         interest = READ if is_expected and self._outbox.byte_count < OVERFULL_BYTES else 0
         if self._outbox.is_waiting:
@@ -354,7 +384,7 @@ class Session:
     def _perform_on_channel(self, number: int, method: Method) -> None:
         engine = self._engine
         assert engine is not None
-        self._house.broker.dispatch()
+        self._house.dispatch()
         engine.tell_confirms()
         if isinstance(method, m.ChannelOpen):
             engine.open_channel(number)
@@ -403,7 +433,7 @@ class Session:
 
     def _send_heartbeat(self) -> None:
         self._outbox.add(HEARTBEAT)
-        self._house.to_flush[self] = None
+        self.flush()
 
     # Waiting
 
@@ -541,6 +571,7 @@ class Session:
         self._cancel_timer()
         self._wire.closed()
         self._phase = Phase.ENDED
+        self._outlet = None  # it knows this session: no cycle must stay (`server/janitor.py`)
         self._house.reactor.remove(self._socket)
         self._socket.close()
         self._house.ended(self)
