@@ -285,13 +285,13 @@ def longest_name_with_umlauts_in_an_error(peer: Peer) -> None:
     channel.receive()
 
 
-@case("S-056")
+@case("S-056", slow=True)
 def name_that_is_not_utf_8(peer: Peer) -> None:
     """A queue's name that is not UTF-8 ends the connection."""
     breaks_connection(peer.channel(), QueueDeclare(queue="\udcff"))
 
 
-@case("S-056")
+@case("S-056", slow=True)
 def consumer_tag_that_is_not_utf_8(peer: Peer) -> None:
     """A consumer tag that is not UTF-8 ends the connection."""
     channel = peer.channel()
