@@ -350,3 +350,42 @@ def one_queue_many_consumers(peer: Peer) -> None:
     for number in range(5):
         channel.call(BasicConsume(queue=queue, consumer_tag=f"c{number}"), BasicConsumeOk)
     count(channel, queue)
+
+
+@case("S-230", "S-093")
+def exclusive_nowait(peer: Peer) -> None:
+    """An exclusive consume that wants no answer is told that it failed."""
+    channel, other = peer.channel(), peer.channel()
+    queue = stocked(peer, channel)
+    channel.consume(queue, "first")
+    request = BasicConsume(queue=queue, consumer_tag="second", exclusive=True, no_wait=True)
+    other.refused(request)
+
+
+@case("S-232", "S-093")
+def priority_nowait(peer: Peer) -> None:
+    """A consume with a bad argument that wants no answer is told that it failed."""
+    channel = peer.channel()
+    queue = stocked(peer, channel)
+    arguments = as_table({"x-priority": "high"})
+    request = BasicConsume(queue=queue, consumer_tag="c", no_wait=True, arguments=arguments)
+    channel.refused(request)
+
+
+@case("S-239", "S-008")
+def error_ends_the_other_consumers(peer: Peer) -> None:
+    """A consume that is refused ends the consumers that its channel had."""
+    channel, other = peer.channel(), peer.channel()
+    queue = stocked(peer, channel, b"1")
+    channel.consume(queue, "c")
+    channel.deliveries(1)
+    channel.refused(BasicConsume(queue=peer.queue("nope"), consumer_tag="d"))
+    count(other, queue)
+    other.get(queue)
+
+
+@case("S-230", "S-239")
+def exclusive_and_absent(peer: Peer) -> None:
+    """An exclusive consume of a queue that is not there is told so."""
+    channel = peer.channel()
+    channel.refused(BasicConsume(queue=peer.queue("nope"), consumer_tag="c", exclusive=True))

@@ -18,6 +18,7 @@ from amqpbroker.spec.methods import (
     QueueDeclare,
     QueueDelete,
     TxCommit,
+    TxRollback,
     TxSelect,
 )
 from amqpbroker.spec.properties import properties_of
@@ -297,3 +298,26 @@ def publisher_is_the_consumer(peer: Peer) -> None:
     with peer.any_order():
         channel.receive()
         channel.receive()
+
+
+@case("S-197", "S-208")
+def immediate(peer: Peer) -> None:
+    """The immediate flag closes the connection; nothing is confirmed."""
+    channel = confirming(peer)
+    channel.publish("", "k", b"now", immediate=True)
+    channel.connection.expect_close()
+
+
+@case("S-209", "S-216")
+def rollback_in_confirm_mode(peer: Peer) -> None:
+    """A channel in confirm mode has no transaction to roll back."""
+    channel = confirming(peer)
+    channel.refused(TxRollback())
+
+
+@case("S-109", "S-208")
+def internal_exchange(peer: Peer) -> None:
+    """A message for an internal exchange closes the channel and is not confirmed."""
+    channel = confirming(peer)
+    channel.publish("amq.rabbitmq.trace", "k", b"1", mandatory=True)
+    channel.expect_close()

@@ -429,3 +429,39 @@ def requester_loses_its_connection(peer: Peer) -> None:
     requester.publish("", "k", immediate=True)
     requester.connection.expect(ConnectionClose)
     unroutable(responder, "", address)
+
+
+@case("S-264", "S-093")
+def consumer_with_acks_nowait(peer: Peer) -> None:
+    """The consumer of replies must not ack, also when it wants no answer."""
+    channel = peer.channel()
+    channel.refused(BasicConsume(queue=REPLY_TO, consumer_tag="replies", no_wait=True))
+
+
+@case("S-265", "S-208")
+def request_without_a_consumer_is_not_confirmed(peer: Peer) -> None:
+    """A request that cannot be replied to closes the channel and is not confirmed."""
+    channel = peer.channel()
+    channel.call(ConfirmSelect())
+    properties = properties_of(reply_to=REPLY_TO)
+    channel.publish("", peer.queue("nope"), b"question", properties, mandatory=True)
+    channel.expect_close()
+
+
+@case("S-265", "S-199")
+def request_to_a_missing_exchange(peer: Peer) -> None:
+    """A missing exchange is reported before the missing consumer of replies."""
+    channel = peer.channel()
+    channel.publish(peer.exchange("nope"), "k", b"question", properties_of(reply_to=REPLY_TO))
+    channel.expect_close()
+
+
+@case("S-265", "S-008")
+def request_after_an_error(peer: Peer) -> None:
+    """An error ends the consumer of replies: a channel that is opened again has none."""
+    channel = peer.channel()
+    channel.call(LISTEN)
+    channel.refused(BasicAck(9))
+    channel.open()
+    channel.publish("", peer.queue("nope"), b"question", properties_of(reply_to=REPLY_TO))
+    channel.expect_close()

@@ -230,3 +230,38 @@ def one_message_to_many_queues(peer: Peer) -> None:
         channel.publish(exchange, "any", body)
     for queue in queues:
         assert channel.get_all(queue) == [b"1", b"2"]
+
+
+@case("S-098", "S-093")
+def default_exchange_nowait(peer: Peer) -> None:
+    """A bind to the default exchange that wants no answer is refused as well."""
+    channel, queue, _ = prepared(peer)
+    channel.refused(QueueBind(queue=queue, routing_key=queue, no_wait=True))
+
+
+@case("S-113", "S-109")
+def name_of_an_exchange_as_a_queue(peer: Peer) -> None:
+    """An exchange is no queue, and a queue is no exchange, whatever their names."""
+    channel, queue, exchange = prepared(peer)
+    channel.refused(QueueBind(queue=exchange, exchange=exchange, routing_key="k"))
+    channel.open()
+    channel.refused(QueueBind(queue=queue, exchange=queue, routing_key="k"))
+
+
+@case("S-112", "S-132")
+def headers_binding_of_an_absent_queue(peer: Peer) -> None:
+    """An absent queue is reported before bad arguments of the binding."""
+    channel, _, exchange = prepared(peer, "headers")
+    arguments = as_table({"x-match": "some"})
+    channel.refused(QueueBind(queue=peer.queue("nope"), exchange=exchange, arguments=arguments))
+
+
+@case("S-112", "S-132", "S-114")
+def headers_binding_with_bad_arguments(peer: Peer) -> None:
+    """A binding with bad arguments is refused, and not made."""
+    channel, queue, exchange = prepared(peer, "headers")
+    for value in ("some", "", 5, None):
+        arguments = as_table({"x-match": value})
+        channel.refused(QueueBind(queue=queue, exchange=exchange, arguments=arguments))
+        channel.open()
+    unroutable(channel, exchange, "")

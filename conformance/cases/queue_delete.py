@@ -312,3 +312,32 @@ def consume_after_the_delete(peer: Peer) -> None:
     queue = stocked(peer, channel)
     channel.call(QueueDelete(queue=queue))
     channel.refused(BasicConsume(queue=queue, consumer_tag="c"))
+
+
+@case("S-190", "S-223")
+def if_unused_by_its_own_consumer(peer: Peer) -> None:
+    """A queue whose only consumer is who deletes it is in use; the error cancels that consumer."""
+    channel = peer.channel()
+    queue = stocked(peer, channel)
+    channel.consume(queue, "c")
+    channel.refused(QueueDelete(queue=queue, if_unused=True))
+    channel.open()
+    channel.call(QueueDelete(queue=queue, if_unused=True))
+
+
+@case("S-190", "S-093")
+def if_unused_nowait(peer: Peer) -> None:
+    """A delete if-unused that wants no answer is told that it failed."""
+    channel, other = peer.channel(), peer.channel()
+    queue = stocked(peer, channel)
+    channel.consume(queue, "c")
+    other.refused(QueueDelete(queue=queue, if_unused=True, no_wait=True))
+
+
+@case("S-194", "S-092")
+def purge_of_a_deleted_queue(peer: Peer) -> None:
+    """A queue that was deleted can no longer be purged."""
+    channel = peer.channel()
+    queue = stocked(peer, channel, b"1")
+    channel.call(QueueDelete(queue=queue))
+    channel.refused(QueuePurge(queue=queue))

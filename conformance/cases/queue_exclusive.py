@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amqpbroker.spec.method import Method
 from amqpbroker.spec.methods import (
     BasicCancel,
     BasicConsume,
@@ -13,9 +14,10 @@ from amqpbroker.spec.methods import (
     QueueUnbind,
 )
 from amqpbroker.testing.raw_channel import RawChannel
+from amqpbroker.testing.raw_client import as_table
 from conformance.peers import Peer
 from conformance.registry import case
-from conformance.scenes import count, fill
+from conformance.scenes import breaks_connection, count, fill, stocked
 
 
 def locked(peer: Peer) -> tuple[str, RawChannel, RawChannel]:
@@ -171,3 +173,38 @@ def exclusive_consumer_is_another_thing(peer: Peer) -> None:
     stranger.call(QueuePurge(queue=queue))
     stranger.call(BasicGet(queue=queue))
     stranger.refused(BasicConsume(queue=queue, consumer_tag="d"))
+
+
+@case("S-160", "S-093")
+def nowait_hides_no_lock(peer: Peer) -> None:
+    """Methods that want no answer are told that the queue is locked."""
+    queue, _, stranger = locked(peer)
+    requests: list[Method] = [
+        QueueDeclare(queue=queue, exclusive=True, no_wait=True),
+        QueueDeclare(queue=queue, passive=True, no_wait=True),
+        BasicConsume(queue=queue, consumer_tag="c", no_wait=True),
+        QueuePurge(queue=queue, no_wait=True),
+        QueueDelete(queue=queue, no_wait=True),
+        QueueBind(queue=queue, exchange="amq.direct", routing_key=queue, no_wait=True),
+    ]
+    for request in requests:
+        stranger.refused(request)
+        stranger.open()
+
+
+@case("S-160", "S-232", "S-239")
+def lock_is_looked_at_before_arguments(peer: Peer) -> None:
+    """The lock is reported before a consumer's bad argument and a queue's different one."""
+    queue, _, stranger = locked(peer)
+    arguments = as_table({"x-priority": "high", "x-max-length": 5})
+    stranger.refused(BasicConsume(queue=queue, consumer_tag="c", arguments=arguments))
+    stranger.open()
+    stranger.refused(QueueDeclare(queue=queue, exclusive=True, arguments=arguments))
+
+
+@case("S-160", "S-228")
+def tag_is_looked_at_before_the_lock(peer: Peer) -> None:
+    """A tag that is used twice is reported before the lock."""
+    queue, _, stranger = locked(peer)
+    stranger.consume(stocked(peer, stranger, word="other"), "c")
+    breaks_connection(stranger, BasicConsume(queue=queue, consumer_tag="c"))

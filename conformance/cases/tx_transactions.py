@@ -25,9 +25,10 @@ from amqpbroker.spec.methods import (
 )
 from amqpbroker.spec.properties import properties_of
 from amqpbroker.testing.raw_channel import RawChannel
+from amqpbroker.testing.raw_client import as_table
 from conformance.peers import Peer
 from conformance.registry import case
-from conformance.scenes import drain, fill, stocked, take
+from conformance.scenes import breaks_connection, drain, fill, stocked, take
 
 
 def transactional(peer: Peer) -> RawChannel:
@@ -430,3 +431,66 @@ def move_a_message(peer: Peer) -> None:
     channel.close()
     other.get(source)
     other.get(target)
+
+
+@case("S-218", "S-251")
+def tag_zero(peer: Peer) -> None:
+    """The tag zero without multiple is unknown in a transaction, too."""
+    channel = transactional(peer)
+    queue = stocked(peer, channel, b"1")
+    take(channel, queue, 1)
+    channel.refused(BasicAck(0))
+
+
+@case("S-218", "S-250")
+def multiple_above_the_last(peer: Peer) -> None:
+    """A tag above the last is unknown with multiple too; the transaction is lost with its acks."""
+    channel, other = transactional(peer), peer.channel()
+    queue = stocked(peer, other, b"1", b"2")
+    take(channel, queue, 2)
+    channel.send(BasicAck(1))
+    channel.refused(BasicAck(5, multiple=True))
+    drain(other, queue, b"1", b"2")
+
+
+@case("S-218", "S-252")
+def tag_of_another_channel(peer: Peer) -> None:
+    """A delivery of another channel is unknown in a transaction."""
+    channel, other = transactional(peer), peer.channel()
+    queue = stocked(peer, other, b"1")
+    take(other, queue, 1)
+    channel.refused(BasicAck(1))
+
+
+@case("S-197", "S-217")
+def immediate(peer: Peer) -> None:
+    """The immediate flag closes the connection at once."""
+    channel = transactional(peer)
+    channel.publish("", "k", b"now", immediate=True)
+    channel.connection.expect_close()
+
+
+@case("S-202", "S-133", "S-217")
+def refused_properties(peer: Peer) -> None:
+    """Bad user-ids and copies close the channel at once, not at commit."""
+    for properties in (
+        properties_of(user_id="somebody"),
+        properties_of(headers=as_table({"CC": "text"})),
+    ):
+        channel = transactional(peer)
+        channel.publish("", peer.queue("nope"), b"1", properties)
+        channel.expect_close()
+
+
+@case("S-109", "S-217")
+def internal_exchange(peer: Peer) -> None:
+    """A publish to an internal exchange closes the channel at once."""
+    channel = transactional(peer)
+    channel.publish("amq.rabbitmq.trace", "k", b"1")
+    channel.expect_close()
+
+
+@case("S-259", "S-218")
+def recover_without_requeue(peer: Peer) -> None:
+    """recover without requeue closes the connection within a transaction, too."""
+    breaks_connection(transactional(peer), BasicRecover(requeue=False))
