@@ -18,7 +18,7 @@ from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.reactor import READ, Reactor
-from amqpbroker.server.session import Session
+from amqpbroker.server.session import READ_BYTES, Session
 from amqpbroker.server.settings import Settings
 from amqpbroker.server.timekeeper import Timekeeper
 from amqpbroker.spec.errors import connection_forced
@@ -67,6 +67,7 @@ class Server:
         self.to_flush: dict[Session, None] = {}
         self.to_work_off: dict[Session, None] = {}
         self.held_back: dict[Session, float] = {}
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._sessions: dict[Session, None] = {}
         self._has_emptied = trio.Event()
         self._janitor = Janitor(self.broker)

@@ -112,12 +112,16 @@ def encode_header(channel_number: int, body_bytes: int, raw_properties: bytes) -
 
 
 def encode_content(
-    channel_number: int, raw_properties: bytes, body: bytes, frame_max: int
+    channel_number: int,
+    raw_properties: bytes,
+    body: bytes | bytearray | memoryview,
+    frame_max: int,
 ) -> bytes:
     """Header and body frames of a message, no frame larger than *frame_max* bytes."""
-    pieces = [encode_header(channel_number, len(body), raw_properties)]
+    pieces: list[bytes | memoryview] = [encode_header(channel_number, len(body), raw_properties)]
     step = frame_max - FRAME_OVERHEAD_BYTES
+    view = memoryview(body)
     for start in range(0, len(body), step):
-        part = body[start : start + step]
+        part = view[start : start + step]
         pieces += (_FRAME_HEAD.pack(FRAME_BODY, channel_number, len(part)), part, _FRAME_END)
     return b"".join(pieces)

@@ -4,6 +4,8 @@
     HEADER -> BODY   [content header]      BODY -> IDLE     [the last body frame]
     BODY -> OVERRUN  [more body than announced]
 
+A body comes in frames of any size, and leaves in the largest that are allowed (S-063).
+
 In OVERRUN the message never completes, as in RabbitMQ 4.0 (S-061); further body frames are
 dropped and any other frame is an error.
 """
@@ -12,7 +14,7 @@ from enum import Enum
 from struct import Struct
 from struct import error as StructError
 
-from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEAD_BYTES, FRAME_HEADER
+from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEADER
 from amqpbroker.spec.errors import AMQPException, internal_error, unexpected_frame
 from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.methods import BasicPublish
@@ -37,8 +39,8 @@ class Assembler:
     """The message that is arriving on one channel."""
 
     __slots__ = (
+        "_body",
         "_body_bytes",
-        "_frames",
         "_properties_memo",
         "_publish",
         "_raw_properties",
@@ -68,7 +70,7 @@ class Assembler:
         self._properties_memo = properties_memo
         self._publish: Publish | None = None
         self._raw_properties = b""
-        self._frames: list[bytes] = []
+        self._body = bytearray()  # of the frames before the last
         self._body_bytes = 0
         self._remaining = 0
         self._too_large = False
@@ -100,8 +102,8 @@ class Assembler:
         if self.part is not Part.IDLE:
             raise _wrong_content("expected content body, got non content body frame instead")
 
-    def add(self, frame: Frame, raw: bytes) -> PublishReceived | OversizeReceived | None:
-        """Take a content frame, *raw* with head and end; the message, when it is complete.
+    def add(self, frame: Frame) -> PublishReceived | OversizeReceived | None:
+        """Take a content frame; the message, when it is complete.
 
         Raises 505 for a frame that may not come now, 541 for properties that do not decode.
         """
@@ -110,19 +112,22 @@ class Assembler:
         if self.part is Part.HEADER:
             if frame.type != FRAME_HEADER:
                 self.check_method_may_come()
-            self._add_header(frame.payload)
-        elif frame.type != FRAME_BODY:
+            self._add_header(bytes(frame.payload))
+            return None if self._remaining else self._complete(b"")
+        if frame.type != FRAME_BODY:
             self.check_method_may_come()
-        else:
-            self._remaining -= len(frame.payload)
+        payload = frame.payload
+        self._remaining -= len(payload)
         if self._remaining < 0:
             self.part = Part.OVERRUN
-            self._frames.clear()
-        elif not self._too_large:
-            self._frames.append(raw)
-        if self._remaining == 0 and self.part is not Part.OVERRUN:
-            return self._complete()
-        return None
+            self._body = bytearray()
+        if self.part is Part.OVERRUN:
+            return None
+        if self._remaining == 0 and not self._body:
+            return self._complete(payload)
+        if not self._too_large:
+            self._body += payload
+        return None if self._remaining else self._complete(self._body)
 
     def _add_header(self, payload: bytes) -> None:
         try:
@@ -140,32 +145,22 @@ class Assembler:
         self._too_large = body_bytes > self.body_bytes_max
         self.part = Part.BODY
 
-    def _complete(self) -> PublishReceived | OversizeReceived:
+    def _complete(self, body: bytes | bytearray | memoryview) -> PublishReceived | OversizeReceived:
         publish = self._publish
         assert publish is not None
         self.part = Part.IDLE
         self._publish = None
         if self._too_large:
             return OversizeReceived(self.channel_number, publish, self._body_bytes)
-        frames, self._frames = self._frames, []
         try:
             properties = self._properties_memo.find(self._raw_properties)
         except MalformedProperties:
             raise internal_error() from None
-        content = b"".join(frames)
-        if len(frames) > 2:
-            content = self._in_full_frames(frames, content)
+        content = encode_content(self.channel_number, properties.raw, body, self.frame_max)
+        self._body = bytearray()
         message = Message(publish, properties, content)
         is_plain = not properties.needs_a_look
         return PublishReceived(self.channel_number, publish, [message], len(content), is_plain)
-
-    def _in_full_frames(self, frames: list[bytes], content: bytes) -> bytes:
-        """The content with body frames as large as they may be, in which a body leaves (S-063)."""
-        full_bytes = len(frames[1])
-        if all(len(frame) == full_bytes for frame in frames[2:-1]) and full_bytes == self.frame_max:
-            return content
-        body = b"".join([frame[FRAME_HEAD_BYTES:-1] for frame in frames[1:]])
-        return encode_content(self.channel_number, self._raw_properties, body, self.frame_max)
 
 
 def _wrong_content(explanation: str) -> AMQPException:

@@ -55,7 +55,7 @@ from amqpbroker.wire.events import (
     MethodReceived,
     PublishReceived,
 )
-from amqpbroker.wire.frames import Frame, misplaced, read_frame, unknown_frame
+from amqpbroker.wire.frames import Frame, check_known, misplaced, read_frame, unknown_frame
 from amqpbroker.wire.memo import PropertiesMemo
 from amqpbroker.wire.states import SILENT_STATES, TRANSITIONS, State
 
@@ -118,9 +118,9 @@ class Connection:
         self._data = b""
         self._position = 0
 
-    def receive(self, data: bytes) -> None:
-        """Take bytes from the peer."""
-        self._data = self._data + data if self._data else data
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take bytes from the peer, and make them ours: the caller may reuse *data*."""
+        self._data = b"".join((self._data, data))
 
     def next_event(self) -> Event | None:
         """The next thing that happened, or None until more bytes come.
@@ -217,6 +217,7 @@ class Connection:
     def _interpret(self, frame: Frame) -> Event | None:
         if self.state is State.CLOSING and frame.channel_number:
             return None
+        check_known(frame)
         if frame.type == FRAME_HEARTBEAT:
             if frame.channel_number:
                 raise misplaced(frame)
@@ -231,8 +232,7 @@ class Connection:
         if frame.type in (FRAME_HEADER, FRAME_BODY):
             if channel is None:
                 raise unexpected_frame("expected method frame, got non method frame instead")
-            start = frame.end - len(frame.payload) - FRAME_HEAD_BYTES - 1
-            event = channel.add(frame, self._data[start : frame.end])
+            event = channel.add(frame)
             return None if channel.is_closing else event
         if channel is not None:
             channel.check_method_may_come()
@@ -245,7 +245,7 @@ class Connection:
 
     def _decode(self, frame: Frame) -> Method:
         try:
-            return decode_method(frame.payload)
+            return decode_method(bytes(frame.payload))
         except UnknownMethod as error:
             if len(frame.payload) < INDEX_BYTES:
                 raise unknown_frame(frame.type, frame.payload) from None
@@ -258,7 +258,7 @@ class Connection:
         except MalformedMethod as error:
             if frame.channel_number == 0:
                 raise internal_error() from None
-            mistake = frame_error(f"cannot decode {bytes_term(frame.payload[4:])}")
+            mistake = frame_error(f"cannot decode {bytes_term(bytes(frame.payload[4:]))}")
             mistake.caused_by(error.method.class_id, error.method.method_id)
             raise mistake from None
 
