@@ -4,7 +4,8 @@
     HEADER -> BODY   [content header]      BODY -> IDLE     [the last body frame]
     BODY -> OVERRUN  [more body than announced]
 
-A body comes in frames of any size, and leaves in the largest that are allowed (S-063).
+A body comes in frames of any size and is kept in the largest that there are; for a client that
+wants smaller ones it is split again (S-063).
 
 In OVERRUN the message never completes, as in RabbitMQ 4.0 (S-061); further body frames are
 dropped and any other frame is an error.
@@ -14,7 +15,7 @@ from enum import Enum
 from struct import Struct
 from struct import error as StructError
 
-from amqpbroker.spec.constants import CLASS_BASIC, FRAME_BODY, FRAME_HEADER
+from amqpbroker.spec.constants import CLASS_BASIC, DEFAULT_FRAME_MAX, FRAME_BODY, FRAME_HEADER
 from amqpbroker.spec.errors import AMQPException, internal_error, unexpected_frame
 from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.methods import BasicPublish
@@ -48,7 +49,6 @@ class Assembler:
         "_too_large",
         "body_bytes_max",
         "channel_number",
-        "frame_max",
         "is_closing",
         "is_open",
         "part",
@@ -57,12 +57,10 @@ class Assembler:
     def __init__(
         self,
         channel_number: int,
-        frame_max: int,
         body_bytes_max: int,
         properties_memo: PropertiesMemo,
     ) -> None:
         self.channel_number = channel_number
-        self.frame_max = frame_max
         self.body_bytes_max = body_bytes_max
         self.is_open = True
         self.is_closing = False  # we have sent channel.close and wait for the answer
@@ -156,7 +154,7 @@ class Assembler:
             properties = self._properties_memo.find(self._raw_properties)
         except MalformedProperties:
             raise internal_error() from None
-        content = encode_content(self.channel_number, properties.raw, body, self.frame_max)
+        content = encode_content(self.channel_number, properties.raw, body, DEFAULT_FRAME_MAX)
         self._body = bytearray()
         message = Message(publish, properties, content)
         is_plain = not properties.needs_a_look

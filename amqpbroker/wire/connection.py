@@ -324,9 +324,7 @@ class Connection:
                 f"number of channels opened ({count}) has reached the negotiated channel_max "
                 f"({self.channel_max})"
             ).caused_by_no_method()
-        self._channels[number] = Assembler(
-            number, self.frame_max, self.message_bytes_max, self._properties_memo
-        )
+        self._channels[number] = Assembler(number, self.message_bytes_max, self._properties_memo)
 
     def _forget_channel(self, channel: Assembler) -> None:
         channel.is_open = False
