@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amqpbroker.spec.methods import ConfirmSelect, QueueDeclare
+from amqpbroker.spec.methods import ConfirmSelect, QueueDeclare, QueueDeclareOk
 from amqpbroker.spec.properties import NO_PROPERTIES, Properties
 from amqpbroker.testing.raw_channel import RawChannel
 from amqpbroker.testing.raw_client import RawConnection, as_table
@@ -23,14 +23,14 @@ def let_pass(peer: Peer, duration_ms: int) -> None:
     """
     with RawConnection.open(peer.url, time_limit_s=peer.time_limit_s) as connection:
         channel = connection.channel()
-        end, clock = peer.name("end"), peer.name("clock")
-        channel.call(QueueDeclare(queue=end, exclusive=True))
+        end = channel.call(QueueDeclare(exclusive=True), QueueDeclareOk).queue
         arguments = {
             "x-message-ttl": duration_ms,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": end,
         }
-        channel.call(QueueDeclare(queue=clock, exclusive=True, arguments=as_table(arguments)))
+        timed = QueueDeclare(exclusive=True, arguments=as_table(arguments))
+        clock = channel.call(timed, QueueDeclareOk).queue
         channel.consume(end, no_ack=True)
         channel.publish("", clock, b"time is up")
         channel.deliveries(1)
