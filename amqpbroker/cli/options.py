@@ -12,6 +12,8 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE: Final = re.compile(r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGT]?)(?:i?B)?)")
 _SHARE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _MESSAGE_BYTES_MAX: Final = 512 << 20
+#: What an empty broker takes (`server.BASE_BYTES`), and a little for messages.
+_MEMORY_LIMIT_MIN: Final = 40 << 20
 _CGROUP_LIMIT: Final = "/sys/fs/cgroup/memory.max"
 
 
@@ -42,10 +44,14 @@ def memory_limit(text: str) -> int:
     """A limit in bytes, given as such or as a share of the machine's memory."""
     share = _SHARE.fullmatch(text.strip())
     if share is None:
-        return size(text)
-    if not 0 < float(share[1]) <= 100:
+        limit = size(text)
+    elif not 0 < float(share[1]) <= 100:
         raise ArgumentTypeError(f"'{text}' is not a share of the memory: give 1% to 100%")
-    return int(machine_memory_bytes() * float(share[1]) / 100)
+    else:
+        limit = int(machine_memory_bytes() * float(share[1]) / 100)
+    if limit < _MEMORY_LIMIT_MIN:
+        raise ArgumentTypeError(f"'{text}' is too little: the broker needs at least 40MiB")
+    return limit
 
 
 def machine_memory_bytes() -> int:

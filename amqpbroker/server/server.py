@@ -30,7 +30,7 @@ logger = logging.getLogger("amqpbroker")
 DRAIN_SECONDS: Final = 3.0
 #: What the process takes before the first message, in bytes (docs/performance.md).
 BASE_BYTES: Final = 32 * 1024 * 1024
-#: The alarm ends when this share of the limit is reached again, so that it does not flutter.
+#: The alarm ends when messages take this share of their room, so that it does not flutter.
 _ALARM_END_SHARE: Final = 0.95
 #: How often to see whether a publisher that was held back may go on.
 HELD_BACK_LOOK_SECONDS: Final = 0.001
@@ -43,8 +43,8 @@ class Server:
     """One running broker.  `session.House` for its sessions."""
 
     def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
-        self._settings = settings
         self._listeners = listeners
+        self._room_bytes = settings.memory_limit_bytes - BASE_BYTES  # for messages
         users = Users()
         users.add(
             User(
@@ -97,6 +97,10 @@ class Server:
         with trio.move_on_after(DRAIN_SECONDS):
             if self._sessions:
                 await self._has_emptied.wait()
+        self.drop_sessions()
+
+    def drop_sessions(self) -> None:
+        """Close every client's socket, without a word."""
         for session in list(self._sessions):
             session.drop()
 
@@ -133,17 +137,16 @@ class Server:
         return self.finish_round() == 0
 
     def _watch_memory(self) -> None:
-        used_bytes = BASE_BYTES + self.broker.held_bytes
-        limit_bytes = self._settings.memory_limit_bytes
+        held_bytes = self.broker.held_bytes
         if self.alarm is None:
-            if used_bytes > limit_bytes:
+            if held_bytes > self._room_bytes:
                 self.alarm = "low on memory"
                 logger.warning(
                     "memory alarm: messages take %d bytes of %d; publishers wait",
-                    used_bytes,
-                    limit_bytes,
+                    held_bytes,
+                    self._room_bytes,
                 )
-        elif used_bytes < limit_bytes * _ALARM_END_SHARE:
+        elif held_bytes <= self._room_bytes * _ALARM_END_SHARE:
             self.alarm = None
             logger.warning("memory alarm is over")
             for session in self._sessions:

@@ -1,0 +1,165 @@
+"""Who may come in: mechanisms, passwords, and from where."""
+
+from __future__ import annotations
+
+import pytest
+
+from amqpbroker.engine.access import User, Users
+from amqpbroker.engine.broker import Broker
+from amqpbroker.server.handshake import Handshake, is_loopback
+from amqpbroker.spec import methods as m
+from amqpbroker.spec.errors import AMQPException
+from amqpbroker.spec.table import EMPTY_TABLE, Field, Table, longstr
+from amqpbroker.wire.connection import HandshakeAborted
+
+ELSEWHERE = "192.0.2.7"
+
+
+def make_broker() -> Broker:
+    users = Users()
+    users.add(User("guest", "guest", loopback_only=True))
+    users.add(User("app", "secret"))
+    return Broker(lambda: "name", users=users)
+
+
+def start_ok(
+    response: bytes, mechanism: str = "PLAIN", properties: Table = EMPTY_TABLE
+) -> m.ConnectionStartOk:
+    return m.ConnectionStartOk(properties, mechanism, response, "en_US")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::1%lo", ""],
+)
+def test_loopback_addresses(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ELSEWHERE, "128.0.0.1", "0.0.0.0", "::", "::2", "::ffff:192.0.2.7", "::ffff:0.0.0.0",
+        "2001:db8::1", "fe80::1%eth0", "2001:db8::7f00:1", "64:ff9b::7f00:1",
+    ],
+)  # fmt: skip
+def test_other_addresses(address: str) -> None:
+    assert not is_loopback(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
+def test_guest_may_come_from_this_machine(address: str) -> None:
+    handshake = Handshake(make_broker(), address)
+
+    tune = handshake.log_in(start_ok(b"\0guest\0guest"))
+
+    assert handshake.user is not None
+    assert handshake.user.name == "guest"
+    assert (tune.channel_max, tune.frame_max, tune.heartbeat) == (2047, 131_072, 60)  # S-031
+
+
+@pytest.mark.parametrize("address", [ELSEWHERE, "::ffff:192.0.2.7", "fe80::1%eth0"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "ANONYMOUS"])
+def test_guest_may_not_come_from_elsewhere(address: str, mechanism: str) -> None:
+    handshake = Handshake(make_broker(), address)
+
+    with pytest.raises(AMQPException) as refused:
+        handshake.log_in(start_ok(b"\0guest\0guest", mechanism))
+
+    assert refused.value.reply_text == (
+        f"ACCESS_REFUSED - Login was refused using authentication mechanism {mechanism}. For "
+        "details see the broker logfile."
+    )
+    assert handshake.user is None
+
+
+def test_other_users_may_come_from_anywhere() -> None:
+    handshake = Handshake(make_broker(), ELSEWHERE)
+    handshake.log_in(start_ok(b"\0app\0secret"))
+
+    assert handshake.user is not None
+    assert handshake.user.name == "app"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"\0guest\0wrong",
+        b"\0guest\0",
+        b"\0nobody\0guest",
+        b"\0\0",
+        b"\0guest\0\xff",
+        b"\0GUEST\0guest",
+    ],
+)
+def test_a_wrong_login_is_refused_and_tied_to_no_method(response: bytes) -> None:
+    with pytest.raises(AMQPException) as refused:
+        Handshake(make_broker(), "::1").log_in(start_ok(response))
+
+    assert (refused.value.reply_code, refused.value.class_id, refused.value.method_id) == (
+        403,
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize("mechanism", ["", "plain", "EXTERNAL", "PLAIN AMQPLAIN", "SCRAM-SHA-256"])
+def test_a_mechanism_that_is_not_offered_aborts(mechanism: str) -> None:
+    with pytest.raises(HandshakeAborted):
+        Handshake(make_broker(), "::1").log_in(start_ok(b"\0guest\0guest", mechanism))
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "AMQPLAIN"])
+def test_a_malformed_response_aborts(mechanism: str) -> None:
+    with pytest.raises(HandshakeAborted):
+        Handshake(make_broker(), "::1").log_in(start_ok(b"guest/guest", mechanism))
+
+
+def test_a_password_does_not_show_in_what_is_raised() -> None:
+    with pytest.raises(HandshakeAborted) as aborted:
+        Handshake(make_broker(), "::1").log_in(start_ok(b"guest\0hush"))
+
+    assert "hush" not in str(aborted.value)
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, set()),
+        ({"capabilities": Field("F", {"a": Field("t", True), "b": Field("t", False)})}, {"a"}),
+        ({"capabilities": Field("F", {"a": Field("I", 1), "b": longstr("true")})}, set()),
+        ({"capabilities": longstr("basic.nack")}, set()),
+        ({"capabilities": Field("A", [Field("t", True)])}, set()),
+        ({"capabilities": Field("V", None)}, set()),
+    ],
+)  # S-021
+def test_only_capabilities_that_are_true_count(properties: Table, expected: set[str]) -> None:
+    handshake = Handshake(make_broker(), "::1")
+    handshake.log_in(start_ok(b"\0guest\0guest", properties=properties))
+
+    assert handshake.capabilities == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [(longstr("billing"), "billing"), (Field("I", 7), ""), (Field("x", b"billing"), "")],
+)
+def test_a_connection_may_have_a_name(field: Field, expected: str) -> None:
+    handshake = Handshake(make_broker(), "::1")
+    properties = {"connection_name": field}
+    handshake.log_in(start_ok(b"\0guest\0guest", properties=properties))
+
+    assert handshake.connection_name == expected
+
+
+def test_what_is_offered_names_the_mechanisms_and_capabilities() -> None:
+    start = Handshake(make_broker(), "::1").start()
+
+    assert start.mechanisms == b"PLAIN AMQPLAIN ANONYMOUS"
+    capabilities = start.server_properties["capabilities"].value
+    assert isinstance(capabilities, dict)
+    assert {name for name, field in capabilities.items() if field.value is True} == {
+        "publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
+        "connection.blocked", "consumer_priorities", "authentication_failure_close",
+        "per_consumer_qos", "direct_reply_to",
+    }  # fmt: skip
