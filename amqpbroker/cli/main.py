@@ -13,7 +13,6 @@ from typing import Final, NoReturn
 from amqpbroker import __version__
 from amqpbroker.cli import options
 
-_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: {environment variable: option}, RabbitMQ's names first: ours win where both are set
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "RABBITMQ_NODE_PORT": "port",
@@ -112,7 +111,7 @@ def _make_parser() -> argparse.ArgumentParser:
         help="another virtual host; may be given several times",
     )  # fmt: skip
     add(
-        "--log-level", choices=_LOG_LEVELS, default="warning", metavar="LEVEL",
+        "--log-level", type=options.log_level, default="warning", metavar="LEVEL",
         help="what goes to standard error: debug, info, warning or error (default: %(default)s)",
     )  # fmt: skip
     _take_environment(serve)

@@ -9,7 +9,8 @@ from argparse import ArgumentTypeError
 from typing import Final
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE: Final = re.compile(r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGT]?)(?:i?B)?)")
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_SIZE: Final = re.compile(r"(?i)([0-9]{1,18}(?:\.[0-9]+)?)\s*(?:([KMGT]?)(?:i?B)?)")
 _SHARE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _MESSAGE_BYTES_MAX: Final = 512 << 20
 #: What an empty broker takes (`server.BASE_BYTES`), and a little for messages.
@@ -22,6 +23,13 @@ def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
     return int(text)
+
+
+def log_level(text: str) -> str:
+    """How serious a log line must be; checked here, so that the environment's is too."""
+    if text not in _LOG_LEVELS:
+        raise ArgumentTypeError(f"'{text}' is not a level: give {', '.join(_LOG_LEVELS)}")
+    return text
 
 
 def size(text: str) -> int:
