@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from celery import chain, chord, group
 
@@ -42,7 +43,8 @@ def use_the_worker(node: str) -> None:
     from _celery_tasks import add, app, fail, succeed_at_last, total
 
     assert add.delay(2, 3).get(PATIENCE_SECONDS) == 5
-    assert chain(add.s(1, 2), add.s(4)).apply_async().get(PATIENCE_SECONDS) == 7
+    chained: Any = chain(add.s(1, 2), add.s(4))
+    assert chained().get(PATIENCE_SECONDS) == 7
     added = group(add.s(number, number) for number in range(10))().get(PATIENCE_SECONDS)
     assert added == [2 * number for number in range(10)], added
     assert succeed_at_last.delay().get(PATIENCE_SECONDS) == 2
