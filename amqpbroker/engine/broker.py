@@ -4,18 +4,24 @@ A pass is one synchronous stretch of work: everything that one piece of input ho
 only note which queues have something to give and to whom; `dispatch` then does the giving.  So
 nothing re-enters anything, whatever the topology looks like, and what was published together is
 delivered together.
+
+Time is what `advance` says; `Schedule.next_deadline_ms` is when it matters next.
 """
 
+from collections import deque
 from collections.abc import Iterable
 
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
+from amqpbroker.engine.dead_letter import Reason, dead_letter, targets
 from amqpbroker.engine.ports import NameSource, Outlet
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
+from amqpbroker.engine.schedule import Schedule
 from amqpbroker.engine.vhost import VHost
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import not_allowed
+from amqpbroker.spec.message import Message
 
 
 class Broker:
@@ -38,6 +44,9 @@ class Broker:
         self.vhosts = {name: VHost(self, name) for name in vhost_names}
         self.connections: dict[Connection, None] = {}
         self.replies = Replies(names)
+        self.now_ms = 0  # what `advance` said last: milliseconds since 1970
+        self.schedule = Schedule()
+        self.deaths: deque[tuple[Message, Queue, Reason]] = deque()  # to be routed
         self.to_dispatch: dict[Queue, None] = {}  # ready messages and somebody who may want them
         self.held_bytes = 0  # what all queues' messages occupy; once for each queue they are in
 
@@ -55,12 +64,30 @@ class Broker:
         self.connections[connection] = None
         return connection
 
+    def advance(self, now_ms: int) -> None:
+        """It is *now_ms*, and what is due by now happens.  The clock never goes back."""
+        assert now_ms >= self.now_ms, (now_ms, self.now_ms)
+        self.now_ms = now_ms
+        while (callback := self.schedule.take_due(now_ms)) is not None:
+            callback()
+
     def dispatch(self) -> None:
-        """Give out what the pass has made ready."""
-        while self.to_dispatch:
-            queue = next(iter(self.to_dispatch))
-            del self.to_dispatch[queue]
-            queue.dispatch()
+        """Give out what the pass has made ready, and route what has died."""
+        while self.to_dispatch or self.deaths:
+            while self.deaths:
+                self._dead_letter(*self.deaths.popleft())
+            if self.to_dispatch:
+                next(iter(self.to_dispatch)).dispatch()
+
+    def _dead_letter(self, message: Message, queue: Queue, reason: Reason) -> None:
+        """Publish a message that died in *queue* to its dead-letter exchange (S-275)."""
+        letter = dead_letter(message, queue, reason, self.now_ms)
+        exchange = queue.vhost.exchanges.get(letter.publish.exchange_name)
+        if exchange is None:
+            return
+        found = queue.vhost.find_route(exchange, letter.routing_keys, letter.properties)
+        for target in targets(letter, found):
+            target.accept(letter)
 
     def delete_queue(self, queue: Queue) -> int:
         """Delete a queue: its bindings, its consumers, its messages; how many were ready."""

@@ -130,13 +130,13 @@ class Channel:
         content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
         exchange = self._publishable(publish)
         message = content.checked(message, self._reply_name())
-        keys, message = content.routing_keys(message)
+        message = content.addressed(message)
         content.check_user(message, self.connection.user.name)
         if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
             queues: tuple[Queue, ...] = ()
             self.connection.broker.replies.deliver(message)
         else:
-            queues = self.vhost.find_route(exchange, keys, message.properties)
+            queues = self.vhost.find_route(exchange, message.routing_keys, message.properties)
         if self._transaction is not None:
             self._transaction.publishes.append((message, queues))
             return
@@ -163,6 +163,11 @@ class Channel:
     def _enqueue(
         self, messages: Sequence[Message], queues: tuple[Queue, ...], content_bytes: int
     ) -> None:
+        """Put *messages*, which were routed alike, into their queues; confirm or return them."""
+        if "expiration" in messages[0].properties or not all(queue.is_plain for queue in queues):
+            for message in messages:
+                self._offer(message, queues)
+            return
         for queue in queues:
             if queue.enqueue(messages, content_bytes):
                 self.connection.owe(queue, len(messages))
@@ -172,6 +177,22 @@ class Channel:
         if self._confirms is not None:
             self._confirms.accept(len(messages))
             self.connection.to_tell[self] = None
+
+    def _offer(self, message: Message, queues: tuple[Queue, ...]) -> bool:
+        """Offer a message to queues that may refuse it; whether all have taken it."""
+        if not queues and message.publish.mandatory:
+            self._return(message)
+        has_refused = False
+        for queue in queues:
+            if not queue.accept(message):
+                has_refused = True
+        if self._confirms is not None:
+            if has_refused:
+                self._confirms.refuse()
+            else:
+                self._confirms.accept(1)
+            self.connection.to_tell[self] = None
+        return not has_refused
 
     def _return(self, message: Message) -> None:
         self.connection.outlet.return_message(
@@ -206,8 +227,8 @@ class Channel:
     def commit(self) -> None:
         """Let everything since the last commit or rollback happen.
 
-        Raises 406 outside tx mode, and when a queue was deleted meanwhile; what could be done is
-        done then (S-219, S-220).
+        Raises 406 outside tx mode, and when a queue was deleted meanwhile or refuses a message;
+        what could be done is done then (S-219, S-220).
         """
         transaction = self._take_transaction()
         is_partial = False
@@ -215,7 +236,7 @@ class Channel:
             left = tuple(queue for queue in queues if not queue.is_deleted)
             is_partial |= len(left) < len(queues)
             if left or not queues:
-                self._enqueue((message,), left, len(message.content))
+                is_partial |= not self._offer(message, left)
         for settlement in transaction.settlements:
             self._settle(settlement)
         if is_partial:
@@ -269,7 +290,9 @@ class Channel:
         queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
         priority = checked_priority(queue, arguments)
-        if len(queue.consumers) and (exclusive or any(one.exclusive for one in queue.consumers)):
+        if (exclusive and queue.rules.has_single_active_consumer) or (
+            len(queue.consumers) and (exclusive or any(one.exclusive for one in queue.consumers))
+        ):
             raise access_refused(f"{queue} in exclusive use")
         consumer = Consumer(
             self,
@@ -319,6 +342,7 @@ class Channel:
         if queue.auto_delete and not len(queue.consumers):
             self.connection.broker.delete_queue(queue)
         else:
+            queue.touch()
             queue.consumers_may_receive()
 
     def consumers_may_receive(self) -> None:
@@ -393,10 +417,13 @@ class Channel:
             else:
                 by_queue[queue] = [unacked]
         for queue, entries in by_queue.items():
-            if settlement.requeue:
-                queue.requeue([(position, message) for _, _, position, message in entries])
+            held = [(position, message) for _, _, position, message in entries]
+            if settlement.is_ack:
+                queue.settle(held)
+            elif settlement.requeue:
+                queue.requeue(held)
             else:
-                queue.settle([message for _, _, _, message in entries])
+                queue.reject(held)
             if queue.is_starving and len(queue.consumers):
                 queue.consumers_may_receive()
         if self.prefetch_count:
@@ -415,6 +442,7 @@ class Channel:
             consumer.queue.consumers.remove(consumer)
         self._settle(Settlement(returned, is_ack=False, requeue=True))
         for queue in dict.fromkeys(consumer.queue for consumer in consumers.values()):
+            queue.touch()
             if queue.auto_delete and not len(queue.consumers) and not queue.is_deleted:
                 self.connection.broker.delete_queue(queue)
         self.connection.to_tell.pop(self, None)

@@ -2,10 +2,11 @@
 
 (C1) A consumer has never more unacked deliveries than its prefetch count, nor its channel more
      than the channel's.
-(C2) Among consumers of one priority that may receive, messages go round in turn; a lower
-     priority receives only while nobody above may (S-233).
+(C2) Among consumers of one priority that may receive, messages go round in turn, and whoever was
+     served or is new comes last; a lower priority receives only while nobody above may (S-233).
 """
 
+from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -83,18 +84,17 @@ class Consumer:
 
 
 class _Peers:
-    """The consumers of one priority, and whose turn it is."""
+    """The consumers of one priority."""
 
-    __slots__ = ("members", "priority", "turn")
+    __slots__ = ("members", "priority")
 
     def __init__(self, priority: int) -> None:
         self.priority = priority
-        self.members: list[Consumer] = []  # in the order in which they came
-        self.turn = 0  # index of the next
+        self.members: deque[Consumer] = deque()  # in the order of their turns
 
 
 class ConsumerRing:
-    """A queue's consumers, highest priority first, and whose turn it is."""
+    """A queue's consumers, highest priority first, then in the order of their turns."""
 
     __slots__ = ("_peers",)
 
@@ -111,7 +111,7 @@ class ConsumerRing:
             yield from peers.members
 
     def add(self, consumer: Consumer) -> None:
-        """Take a consumer in, last of its priority."""
+        """Take a consumer in; its turn is the last of its priority."""
         for peers in self._peers:
             if peers.priority == consumer.priority:
                 break
@@ -122,38 +122,71 @@ class ConsumerRing:
         peers.members.append(consumer)
 
     def remove(self, consumer: Consumer) -> None:
-        """Let a consumer go; whose turn it is stays."""
-        peers = next(one for one in self._peers if one.priority == consumer.priority)
-        index = peers.members.index(consumer)
-        del peers.members[index]
-        if index < peers.turn:
-            peers.turn -= 1
+        """Let a consumer go."""
+        peers = self._peers_of(consumer)
+        peers.members.remove(consumer)
         if not peers.members:
             self._peers.remove(peers)
 
     def next_able(self) -> Consumer | None:
-        """The consumer whose turn it is among those that may receive, and pass the turn on."""
+        """The consumer whose turn it is among those that may receive; its next comes last."""
         for peers in self._peers:
-            members = peers.members
-            count = len(members)
-            for index in range(peers.turn, peers.turn + count):
-                consumer = members[index % count]
+            for index, consumer in enumerate(peers.members):
                 if consumer.credit() > 0:
-                    peers.turn = (index + 1) % count
+                    peers.members.rotate(-1 - index)
                     return consumer
         return None
 
     def able(self) -> list[Consumer]:
-        """Those of the highest priority that may receive, in the order of their turns.
-
-        The turn is not passed on: whole rounds leave it where it is.
-        """
+        """Those of the highest priority that may receive, in the order of their turns."""
         for peers in self._peers:
-            members, turn = peers.members, peers.turn
-            able = [one for one in (*members[turn:], *members[:turn]) if one.credit() > 0]
+            able = [consumer for consumer in peers.members if consumer.credit() > 0]
             if able:
                 return able
         return []
+
+    def pass_turn(self, consumer: Consumer) -> None:
+        """Let whoever stands behind *consumer* be next."""
+        members = self._peers_of(consumer).members
+        members.rotate(-1 - members.index(consumer))
+
+    def _peers_of(self, consumer: Consumer) -> _Peers:
+        return next(peers for peers in self._peers if peers.priority == consumer.priority)
+
+
+class SingleActiveRing(ConsumerRing):
+    """Consumers of which one receives: the first that came, then the next by priority (S-271)."""
+
+    __slots__ = ("_active",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._active: Consumer | None = None
+
+    def add(self, consumer: Consumer) -> None:
+        """Take a consumer in; it becomes the active one if there is none."""
+        super().add(consumer)
+        if self._active is None:
+            self._active = consumer
+
+    def remove(self, consumer: Consumer) -> None:
+        """Let a consumer go; if it was the active one, another takes over."""
+        super().remove(consumer)
+        if consumer is self._active:
+            self._active = next(iter(self), None)
+
+    def next_able(self) -> Consumer | None:
+        """The active consumer, if it may receive."""
+        active = self._active
+        return active if active is not None and active.credit() > 0 else None
+
+    def able(self) -> list[Consumer]:
+        """The active consumer, if it may receive."""
+        active = self.next_able()
+        return [] if active is None else [active]
+
+    def pass_turn(self, consumer: Consumer) -> None:
+        """There are no turns."""
 
 
 def checked_priority(queue: "Queue", arguments: Table) -> int:

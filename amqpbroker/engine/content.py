@@ -10,8 +10,8 @@ from typing import Final
 from amqpbroker.engine.replies import REPLY_QUEUE
 from amqpbroker.spec.constants import HARD_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import precondition_failed
-from amqpbroker.spec.message import Message
-from amqpbroker.spec.table import Field
+from amqpbroker.spec.message import Message, Publish
+from amqpbroker.spec.table import Table
 
 #: The longest time to live that RabbitMQ accepts: ten years (S-353).
 EXPIRATION_MS_MAX: Final = 315_360_000_000
@@ -48,25 +48,28 @@ def checked(message: Message, reply_name: str | None) -> Message:
     return message
 
 
-def routing_keys(message: Message) -> tuple[tuple[str, ...], Message]:
-    """All keys by which a message is routed, and the message as it is delivered: without BCC.
+def addressed(message: Message) -> Message:
+    """The message with the keys of its CC and BCC headers read, and BCC taken out.
 
     Raises 406 for CC or BCC headers that are no arrays.
     """
     properties = message.properties
-    keys = [message.publish.routing_key]
     # Speed: most headers have neither, and decoding a task queue's headers costs some 5 us.
     if b"CC" not in properties.raw or "headers" not in properties:
-        return tuple(keys), message
-    headers = properties.headers
-    for name in ("CC", "BCC"):
-        field = headers.get(name)
-        if field is not None:
-            keys += _texts(name, field)
+        return message
+    headers, publish = properties.headers, message.publish
+    addressed_publish = Publish(
+        publish.exchange_name,
+        publish.routing_key,
+        mandatory=publish.mandatory,
+        channel_number=publish.channel_number,
+        cc_keys=_keys("CC", headers),
+        bcc_keys=_keys("BCC", headers),
+    )
     if "BCC" in headers:
         visible = {name: field for name, field in headers.items() if name != "BCC"}
         message = message.with_properties(properties.edited(headers=visible))
-    return tuple(dict.fromkeys(keys)), message
+    return message._replace(publish=addressed_publish)
 
 
 def check_user(message: Message, user_name: str) -> None:
@@ -78,12 +81,15 @@ def check_user(message: Message, user_name: str) -> None:
         )
 
 
-def _texts(name: str, field: Field) -> list[str]:
+def _keys(name: str, headers: Table) -> tuple[str, ...]:
+    field = headers.get(name)
+    if field is None:
+        return ()
     if not isinstance(field.value, list):
         raise precondition_failed(
             f'invalid message: {{unacceptable_type_in_header,"{name}",{field.kind_name}}}'
         )
-    return [item.text for item in field.value if item.kind == "S"]
+    return tuple(item.text for item in field.value if item.kind == "S")
 
 
 def _check_expiration(expiration: str) -> None:

@@ -6,13 +6,17 @@ A message in a queue is in exactly one place.  It is *ready* (in `_order`), or i
     enqueue -> READY      [enqueue]          READY   -> UNACKED   [dispatch, get]
     UNACKED -> READY      [requeue]          UNACKED -> gone      [settle]
     READY   -> gone       [purge; dispatch and get where nobody will ack]
+    READY   -> dead       [its time is over, or it is one too many]
+    UNACKED -> dead       [reject]
 
 (Q1) A ready message never overtakes another that was enqueued before it, also not after a
      requeue: it goes back to its old place, marked redelivered.
 (Q2) After `dispatch`, either nothing is ready or no consumer may be given more.
 (Q3) A queue that lags (`LAGGING_COUNT`) says so to whoever publishes to it, so that consumers are
      not starved by publishers that never wait.
-(Q4) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
+(Q4) What the rules (`queue_arguments.QueueRules`) say of a message holds at its place: it expires
+     when it is next, and it is one too many at the head.
+(Q5) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
      none.
 
 Dispatching is put off to the end of a pass (`Broker.dispatch`), so that messages published
@@ -22,8 +26,11 @@ together are delivered together.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from amqpbroker.engine.consumer import Consumer, ConsumerRing
-from amqpbroker.engine.ready import FifoOrder, ReadyOrder
+from amqpbroker.engine.consumer import Consumer, ConsumerRing, SingleActiveRing
+from amqpbroker.engine.limits import LengthLimit
+from amqpbroker.engine.queue_arguments import rules_of
+from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
+from amqpbroker.engine.schedule import Appointment
 from amqpbroker.spec.errors import resource_locked
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.table import Table
@@ -31,6 +38,7 @@ from amqpbroker.spec.table import Table
 if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
     from amqpbroker.engine.connection import Connection
+    from amqpbroker.engine.dead_letter import Reason
     from amqpbroker.engine.routing.router import Binding
     from amqpbroker.engine.vhost import VHost
 
@@ -47,6 +55,10 @@ class Queue:
     """A queue.  It does not know who may use it, nor what is bound where."""
 
     __slots__ = (
+        "_disuse",
+        "_expires_at",
+        "_expiry",
+        "_has_own_times",
         "arguments",
         "auto_delete",
         "bindings",
@@ -57,9 +69,12 @@ class Queue:
         "exclusive_owner",
         "held_bytes",
         "is_deleted",
+        "is_plain",
         "is_starving",
+        "limit",
         "name",
         "order",
+        "rules",
         "unacked_count",
         "vhost",
     )
@@ -82,13 +97,25 @@ class Queue:
         self.exclusive_owner = exclusive_owner
         self.auto_delete = auto_delete
         self.arguments = arguments
-        self.order: ReadyOrder = FifoOrder()
-        self.consumers = ConsumerRing()
+        self.rules = rules = rules_of(arguments)
+        self.order: ReadyOrder = (
+            FifoOrder() if rules.priority_max is None else PriorityOrder(rules.priority_max)
+        )
+        self.limit = LengthLimit(rules) if rules.has_length_limit else None
+        self.is_plain = (  # takes in whatever comes, and lets it wait for ever
+            rules.message_ttl_ms is None and rules.priority_max is None and self.limit is None
+        )
+        self.consumers = SingleActiveRing() if rules.has_single_active_consumer else ConsumerRing()
         self.bindings: dict[Binding, None] = {}  # those that lead here, in the order they came
         self.unacked_count = 0
         self.delivered_count = 0  # since it was declared, each delivery counted
         self.held_bytes = 0
         self.is_deleted = False
+        self._expires_at: dict[int, int] = {}  # {position: when its time is over}, also unacked
+        self._has_own_times = False  # a message's own expiration may be shorter than those before
+        self._expiry: Appointment | None = None  # of the message that is next
+        self._disuse: Appointment | None = None
+        self.touch()
         self.is_starving = True  # no consumer could be given more when last looked
 
     def __str__(self) -> str:
@@ -103,7 +130,7 @@ class Queue:
     @property
     def ready_count(self) -> int:
         """The messages that wait, not counting the unacked."""
-        return self.order.fresh_count + self.order.returned_count
+        return self.order.count
 
     def check_lock(self, connection: "Connection") -> None:
         """Refuse a connection that an exclusive queue does not belong to: 405 (S-160)."""
@@ -113,7 +140,7 @@ class Queue:
     # The verbs, in the order in which a message meets them
 
     def enqueue(self, messages: Sequence[Message], content_bytes: int) -> bool:
-        """Take in *messages*, whose contents have *content_bytes* in all.
+        """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`.
 
         Returns whether the queue lags behind: more wait than its consumers are about to get.
         """
@@ -125,20 +152,72 @@ class Queue:
             self.broker.to_dispatch[self] = None
         return self.order.fresh_count > LAGGING_COUNT and len(self.consumers) > 0
 
+    def accept(self, message: Message) -> bool:
+        """Take in a message according to the rules; False when they refuse it (S-302)."""
+        limit = self.limit
+        if limit is not None:
+            if self.rules.rejects:
+                if self in self.broker.to_dispatch:
+                    self.dispatch()  # what consumers can take does not count
+                if not limit.has_room(self.ready_count, message):
+                    if self.rules.overflow == "reject-publish-dlx":
+                        self._die(message, "maxlen")
+                    return False
+            limit.added((message,))
+        position = self.order.append_one(message)
+        time_ms = self._time_to_live_ms(message)
+        if time_ms is not None:
+            self._expires_at[position] = self.broker.now_ms + time_ms
+        held_bytes = len(message.content) + MESSAGE_OVERHEAD_BYTES
+        self.held_bytes += held_bytes
+        self.broker.held_bytes += held_bytes
+        self.broker.to_dispatch[self] = None
+        return True
+
+    def _time_to_live_ms(self, message: Message) -> int | None:
+        """How long it may wait: the shorter of the queue's and its own (S-292)."""
+        queue_ms = self.rules.message_ttl_ms
+        expiration = message.properties.text("expiration")
+        if expiration is None:
+            return queue_ms
+        self._has_own_times = True
+        own_ms = int(expiration)
+        return own_ms if queue_ms is None else min(own_ms, queue_ms)
+
     def dispatch(self) -> None:
-        """Give ready messages to consumers, until there are none or nobody may have more (Q2)."""
+        """Give ready messages to consumers, until there are none or nobody may have more (Q2).
+
+        Then the rules are enforced on what is left: so a message whose time is zero, or which is
+        one too many, is delivered if somebody can take it at once (S-295, S-301).
+        """
+        self.broker.to_dispatch.pop(self, None)
+        if not self._expires_at and self.limit is None:
+            while self._dispatch_some():
+                pass
+            return
+        self._drop_expired(self.broker.now_ms - 1)
+        while self._dispatch_some():
+            self._drop_expired(self.broker.now_ms - 1)
+        self._drop_expired(self.broker.now_ms)
+        self._drop_surplus()
+        self._await_expiry()
+
+    def _dispatch_some(self) -> bool:
+        """Give some messages out; False when there are none, or nobody may have any."""
         order = self.order
-        while order.returned_count:
+        if order.returned_count:
             consumer = self.consumers.next_able()
-            if consumer is None:
-                self.is_starving = True
-                return
-            position, message = order.take_returned()
-            self._deliver(consumer, (position,), [message], redelivered=True)
-        while fresh_count := order.fresh_count:
-            if not self._dispatch_fresh(fresh_count):
-                self.is_starving = True
-                return
+            if consumer is not None:
+                position, message = order.take_returned()
+                self._deliver(consumer, (position,), [message], redelivered=True)
+                return True
+        elif fresh_count := order.fresh_count:
+            if self._dispatch_fresh(fresh_count):
+                return True
+        else:
+            return False
+        self.is_starving = True
+        return False
 
     def _dispatch_fresh(self, fresh_count: int) -> bool:
         """Give some fresh messages out in turns; False when nobody may have any."""
@@ -149,19 +228,21 @@ class Queue:
             # Speed: whole rounds are dealt out at once, to each consumer every n-th message,
             # which is what one message at a time would come to.
             rounds = min(fresh_count, self._batch_count()) // len(able)
-            if len(able) > 1 and not _are_apart(able):
+            if self._has_own_times or (len(able) > 1 and not _are_apart(able)):
                 rounds = 0
             rounds = min(rounds, *(one.credit() for one in able)) if rounds else 0
             if rounds:
                 positions, messages = self.order.take(rounds * len(able))
                 if len(able) == 1:
                     self._deliver(able[0], positions, messages, redelivered=False)
+                    self.consumers.pass_turn(able[0])
                     return True
                 step = len(able)
                 for index, consumer in enumerate(able):
                     self._deliver(
                         consumer, positions[index::step], messages[index::step], redelivered=False
                     )
+                self.consumers.pass_turn(able[-1])
                 return True
         consumer = self.consumers.next_able()
         if consumer is None:
@@ -172,7 +253,7 @@ class Queue:
 
     def _batch_count(self) -> int:
         """How many messages make `_DISPATCH_BYTES_MAX`, going by the mean."""
-        mean_bytes = self.held_bytes // (self.ready_count + self.unacked_count)
+        mean_bytes = self.held_bytes // (self.order.count + self.unacked_count)
         return max(len(self.consumers), _DISPATCH_BYTES_MAX // mean_bytes)
 
     def _deliver(
@@ -184,60 +265,149 @@ class Queue:
         redelivered: bool,
     ) -> None:
         self.delivered_count += len(messages)
+        if self.limit is not None:
+            self.limit.removed(messages)
         if consumer.no_ack:
-            self._release(messages)
+            self._release(positions, messages)
         else:
             self.unacked_count += len(messages)
         consumer.channel.deliver(consumer, positions, messages, redelivered=redelivered)
 
     def get(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The next message, its position and whether it is redelivered; None when empty."""
+        self.touch()
+        self._drop_expired(self.broker.now_ms)
         redelivered = bool(self.order.returned_count)
-        if redelivered:
-            position, message = self.order.take_returned()
-        elif self.order.fresh_count:
-            positions, messages = self.order.take(1)
-            position, message = positions[0], messages[0]
-        else:
+        head = self._take_head()
+        if head is None:
             return None
+        position, message = head
         if no_ack:
-            self._release([message])
+            self._release((position,), (message,))
         else:
             self.unacked_count += 1
         return position, message, redelivered
 
-    def settle(self, messages: Sequence[Message]) -> None:
-        """Let go of *messages*, which were delivered and not settled since."""
-        self.unacked_count -= len(messages)
-        self._release(messages)
+    def settle(self, held: Sequence[tuple[int, Message]]) -> None:
+        """Let go of messages, each with its position, which were delivered and not settled."""
+        self.unacked_count -= len(held)
+        self._release([position for position, _ in held], [message for _, message in held])
 
-    def requeue(self, returned: Sequence[tuple[int, Message]]) -> None:
+    def reject(self, held: Sequence[tuple[int, Message]]) -> None:
+        """As `settle`, for messages that nobody wants: they die."""
+        self.settle(held)
+        for _, message in held:
+            self._die(message, "rejected")
+
+    def requeue(self, held: Sequence[tuple[int, Message]]) -> None:
         """Take back delivered messages, each at its position, as redelivered."""
         if self.is_deleted:
             return
-        self.unacked_count -= len(returned)
-        for position, message in returned:
+        self.unacked_count -= len(held)
+        for position, message in held:
             self.order.put_back(position, message)
+        if self.limit is not None:
+            self.limit.added(message for _, message in held)
         self.consumers_may_receive()
 
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""
-        count = self.ready_count
-        while self.order.returned_count:
-            self._release([self.order.take_returned()[1]])
-        while fresh_count := self.order.fresh_count:
-            self._release(self.order.take(min(fresh_count, 1000))[1])
+        count = 0
+        while (head := self._take_head()) is not None:
+            self._release(head[:1], head[1:])
+            count += 1
         return count
+
+    # The rules
+
+    def _take_head(self) -> tuple[int, Message] | None:
+        """Take out the message that is next; None when there is none."""
+        order = self.order
+        if order.returned_count:
+            position, message = order.take_returned()
+        elif order.fresh_count:
+            positions, messages = order.take(1)
+            position, message = positions[0], messages[0]
+        else:
+            return None
+        if self.limit is not None:
+            self.limit.removed((message,))
+        if self._expires_at:
+            self.broker.to_dispatch[self] = None  # another head, another time
+        return position, message
+
+    def _drop_head(self, reason: "Reason") -> None:
+        head = self._take_head()
+        assert head is not None, self
+        self._release(head[:1], head[1:])
+        self._die(head[1], reason)
+
+    def _drop_expired(self, now_ms: int) -> None:
+        """Drop messages whose time is over, as long as such a one is next (S-293)."""
+        expires_at = self._expires_at
+        while expires_at:
+            position = self.order.head_position
+            if position is None or expires_at.get(position, now_ms + 1) > now_ms:
+                return
+            self._drop_head("expired")
+
+    def _drop_surplus(self) -> None:
+        """Drop messages from the head until there are no more than may be (S-301)."""
+        if self.limit is not None and not self.rules.rejects:
+            while self.limit.is_exceeded(self.ready_count):
+                self._drop_head("maxlen")
+
+    def _await_expiry(self) -> None:
+        """Look again when the time of the message that is next is over."""
+        self.broker.to_dispatch.pop(self, None)
+        position = self.order.head_position
+        due_ms = None if position is None else self._expires_at.get(position)
+        if self._expiry is not None:
+            if self._expiry.due_ms == due_ms:
+                return
+            self._expiry.cancel()
+            self._expiry = None
+        if due_ms is not None:
+            self._expiry = self.broker.schedule.call_at(due_ms, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self.broker.to_dispatch[self] = None
+
+    def _die(self, message: Message, reason: "Reason") -> None:
+        """Leave a message to the dead-letter exchange, if there is one."""
+        if self.rules.dead_letter_exchange is not None and not self.is_deleted:
+            self.broker.deaths.append((message, self, reason))
+
+    def touch(self) -> None:
+        """The queue is used: it lives on for another `expires_ms` (S-195)."""
+        expires_ms = self.rules.expires_ms
+        if expires_ms is None or self.is_deleted:
+            return
+        if self._disuse is not None:
+            self._disuse.cancel()
+        self._disuse = self.broker.schedule.call_at(
+            self.broker.now_ms + expires_ms, self._fall_out_of_use
+        )
+
+    def _fall_out_of_use(self) -> None:
+        self._disuse = None
+        if not len(self.consumers):
+            self.broker.delete_queue(self)
 
     def consumers_may_receive(self) -> None:
         """Something changed in favour of the consumers: look again at the end of the pass."""
         self.is_starving = False
-        if self.order.fresh_count or self.order.returned_count:
+        if self.order.count:
             self.broker.to_dispatch[self] = None
 
-    def _release(self, messages: Sequence[Message]) -> None:
+    def _release(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
         if self.is_deleted:
             return
+        if self._expires_at:
+            for position in positions:
+                self._expires_at.pop(position, None)
+            self._has_own_times &= bool(self._expires_at)
         held_bytes = len(messages) * MESSAGE_OVERHEAD_BYTES
         for _, _, content in messages:
             held_bytes += len(content)
@@ -248,9 +418,13 @@ class Queue:
         """The queue is deleted: whatever it held is gone, also what is unacked."""
         self.is_deleted = True
         self.order.clear()
+        self._expires_at.clear()
         self.broker.held_bytes -= self.held_bytes
         self.held_bytes = 0
         self.broker.to_dispatch.pop(self, None)
+        for appointment in (self._expiry, self._disuse):
+            if appointment is not None:
+                appointment.cancel()
 
 
 def _are_apart(consumers: Sequence[Consumer]) -> bool:

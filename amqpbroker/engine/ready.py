@@ -1,7 +1,7 @@
 """The order in which a queue's messages are delivered.
 
 A queue asks its `ReadyOrder` for messages and gives it those that come and come back.  Plain
-queues are first in, first out; other kinds of queue are other orders behind the same verbs.
+queues are first in, first out; queues with priorities are several such orders in one.
 
 (R1) `take` gives fresh messages in the order they were appended, and `take_returned` goes first:
      what came back was delivered once, so it stood before everything fresh.
@@ -12,9 +12,12 @@ queues are first in, first out; other kinds of queue are other orders behind the
 from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Final, Protocol
 
 from amqpbroker.spec.message import Message
+
+#: Positions of one level of priority; the level stands in the bits above.
+_LEVEL_BITS: Final = 48
 
 
 class ReadyOrder(Protocol):
@@ -22,16 +25,30 @@ class ReadyOrder(Protocol):
 
     @property
     def fresh_count(self) -> int:
-        """How many have never been delivered."""
+        """How many `take` could give: at the head, and never delivered."""
         ...
 
     @property
     def returned_count(self) -> int:
-        """How many were delivered and came back."""
+        """How many `take_returned` could give: at the head, and delivered before."""
         ...
 
-    def append(self, messages: Iterable[Message]) -> None:
-        """Take in new messages, behind all others."""
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def head_position(self) -> int | None:
+        """The position of the message that is next; None when there is none."""
+        ...
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Take in new messages, behind all others of their kind."""
+        ...
+
+    def append_one(self, message: Message) -> int:
+        """Take in a new message; its position."""
         ...
 
     def put_back(self, position: int, message: Message) -> None:
@@ -54,15 +71,15 @@ class ReadyOrder(Protocol):
 class FifoOrder:
     """First in, first out.  A fresh message's position is not stored: it follows from its place."""
 
-    __slots__ = ("_fresh", "_head_position", "_returned")
+    __slots__ = ("_first_position", "_fresh", "_returned")
 
     _fresh: deque[Message]
-    _head_position: int  # of the first fresh message, or of the next to come
+    _first_position: int  # of the first fresh message, or of the next to come
     _returned: list[tuple[int, Message]]  # a heap, by position
 
-    def __init__(self) -> None:
+    def __init__(self, first_position: int = 0) -> None:
         self._fresh = deque()
-        self._head_position = 0
+        self._first_position = first_position
         self._returned = []
 
     @property
@@ -75,9 +92,26 @@ class FifoOrder:
         """How many were delivered and came back."""
         return len(self._returned)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._fresh) + len(self._returned)
+
+    @property
+    def head_position(self) -> int | None:
+        """The position of the message that is next; None when there is none."""
+        if self._returned:
+            return self._returned[0][0]
+        return self._first_position if self._fresh else None
+
     def append(self, messages: Iterable[Message]) -> None:
         """Take in new messages, behind all others."""
         self._fresh.extend(messages)
+
+    def append_one(self, message: Message) -> int:
+        """Take in a new message; its position."""
+        self._fresh.append(message)
+        return self._first_position + len(self._fresh) - 1
 
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, to its old place."""
@@ -86,8 +120,8 @@ class FifoOrder:
     def take(self, count: int) -> tuple[Sequence[int], list[Message]]:
         """The next *count* fresh messages, which must be there, and their positions."""
         fresh = self._fresh
-        first = self._head_position
-        self._head_position += count
+        first = self._first_position
+        self._first_position += count
         if count == len(fresh):
             messages = list(fresh)
             fresh.clear()
@@ -102,6 +136,76 @@ class FifoOrder:
 
     def clear(self) -> None:
         """Forget them all."""
-        self._head_position += len(self._fresh)
+        self._first_position += len(self._fresh)
         self._fresh.clear()
         self._returned.clear()
+
+
+class PriorityOrder:
+    """Higher priorities first, and first in, first out within each (S-296 to S-298).
+
+    Everything that concerns the head concerns the highest level that has messages, so
+    `fresh_count` and `returned_count` are that level's.
+    """
+
+    __slots__ = ("_highest", "_levels")
+
+    def __init__(self, priority_max: int) -> None:
+        self._levels = [FifoOrder(level << _LEVEL_BITS) for level in range(priority_max + 1)]
+        self._highest = 0  # no level above has messages
+
+    @property
+    def fresh_count(self) -> int:
+        """How many of the highest level have never been delivered."""
+        return self._head_level().fresh_count
+
+    @property
+    def returned_count(self) -> int:
+        """How many of the highest level were delivered and came back."""
+        return self._head_level().returned_count
+
+    @property
+    def count(self) -> int:
+        """How many there are, on all levels."""
+        return sum(level.count for level in self._levels[: self._highest + 1])
+
+    @property
+    def head_position(self) -> int | None:
+        """The position of the message that is next; None when there is none."""
+        return self._head_level().head_position
+
+    def append(self, messages: Iterable[Message]) -> None:
+        """Take in new messages, each on the level of its priority."""
+        for message in messages:
+            self.append_one(message)
+
+    def append_one(self, message: Message) -> int:
+        """Take in a new message; its position."""
+        level = min(message.properties.priority or 0, len(self._levels) - 1)
+        self._highest = max(self._highest, level)
+        return self._levels[level].append_one(message)
+
+    def put_back(self, position: int, message: Message) -> None:
+        """Take back a delivered message, to its old place."""
+        level = position >> _LEVEL_BITS
+        self._highest = max(self._highest, level)
+        self._levels[level].put_back(position, message)
+
+    def take(self, count: int) -> tuple[Sequence[int], list[Message]]:
+        """The next *count* fresh messages of the highest level, and their positions."""
+        return self._head_level().take(count)
+
+    def take_returned(self) -> tuple[int, Message]:
+        """The next message of the highest level that came back, and its position."""
+        return self._head_level().take_returned()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        for level in self._levels:
+            level.clear()
+        self._highest = 0
+
+    def _head_level(self) -> FifoOrder:
+        while self._highest and not self._levels[self._highest].count:
+            self._highest -= 1
+        return self._levels[self._highest]

@@ -5,33 +5,16 @@ another connection, and in which order RabbitMQ checks (S-087 to S-093, S-112 to
 S-162, S-189 to S-194).
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from amqpbroker.engine import equivalence
+from amqpbroker.engine import equivalence, queue_arguments
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.queue import Queue, locked
+from amqpbroker.engine.queue_arguments import compared_arguments
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
 from amqpbroker.engine.vhost import RESERVED_PREFIX, plain_name, refuse_default
 from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
 from amqpbroker.spec.table import Table, longstr
-
-#: The arguments that a second declaration of a classic queue must repeat (S-149, S-166).
-_COMPARED_ARGUMENTS: Final = (
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-queue-type",
-    "x-queue-master-locator",
-    "x-queue-leader-locator",
-)
 
 
 class QueueState(NamedTuple):
@@ -67,13 +50,16 @@ def declare_queue(
         equivalence.check_property(queue, "durable", durable, queue.durable)
         equivalence.check_property(queue, "auto_delete", auto_delete, queue.auto_delete)
         equivalence.check_arguments(
-            queue, _COMPARED_ARGUMENTS, _typed(arguments), _typed(queue.arguments)
+            queue, compared_arguments("classic"), _typed(arguments), _typed(queue.arguments)
         )
+        queue.touch()
     else:
+        name = name or f"amq.gen-{broker.names()}"
+        queue_arguments.check_arguments(f"queue '{name}' in vhost '{vhost.name}'", arguments)
         queue = Queue(
             broker,
             vhost,
-            name or f"amq.gen-{broker.names()}",
+            name,
             durable=durable,
             exclusive_owner=connection if exclusive else None,
             auto_delete=auto_delete,
@@ -92,6 +78,7 @@ def check_queue(channel: Channel, name: str) -> QueueState:
         return reply_state
     queue = channel.vhost.queue(name)
     queue.check_lock(channel.connection)
+    queue.touch()
     return _declared(channel, queue)
 
 

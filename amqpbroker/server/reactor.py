@@ -47,13 +47,18 @@ class Ready(Protocol):
 
 
 class Reactor:
-    """Serves sockets; `finish_round` is called at the end of each round.
+    """Serves sockets; `begin_round` and `finish_round` are called around each round.
 
-    It says how long the next round may wait for a socket, in seconds: 0 when there is more to do,
-    None when nothing but a socket can bring more.
+    The latter says how long the next round may wait for a socket, in seconds: 0 when there is
+    more to do, None when nothing but a socket can bring more.
     """
 
-    def __init__(self, finish_round: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        finish_round: Callable[[], float | None],
+        begin_round: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._begin_round = begin_round
         self._finish_round = finish_round
         self._poll = select.epoll()
         self._ready: dict[int, Ready] = {}  # {file descriptor: whom to tell}
@@ -98,6 +103,7 @@ class Reactor:
 
     def _serve_round(self, events: Iterable[tuple[int, int]]) -> float | None:
         """Let the ready sockets read and write, and finish the round."""
+        self._begin_round()
         for file_descriptor, event in events:
             ready = self._ready.get(file_descriptor)
             if ready is None:

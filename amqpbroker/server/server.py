@@ -16,6 +16,7 @@ import trio
 
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
+from amqpbroker.server.clock import EngineClock
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.reactor import READ, Reactor
 from amqpbroker.server.session import READ_BYTES, Session
@@ -60,8 +61,9 @@ class Server:
             vhost_names=settings.vhost_names,
             message_bytes_max=settings.message_bytes_max,
         )
-        self.reactor = Reactor(self.finish_round)
         self.timekeeper = Timekeeper(self._finish_calls)
+        self._clock = EngineClock(self.broker, self.timekeeper)
+        self.reactor = Reactor(self.finish_round, self._clock.tick)
         self.properties_memo = PropertiesMemo()
         self.alarm: str | None = None
         self.to_flush: dict[Session, None] = {}
@@ -122,6 +124,7 @@ class Server:
             for session in sessions:
                 session.flush()
             self._watch_memory()  # who was dropped has left its messages; who waits must be told
+        self._clock.wait()
         if self.broker.to_dispatch or self.to_work_off:
             return 0
         return HELD_BACK_LOOK_SECONDS if self.held_back else None

@@ -34,10 +34,13 @@ class Publish:
     """What a basic.publish said.  A publisher repeats itself, so its messages share one.
 
     `channel_number` is the one that the content frames are stamped with; `raw_names` is exchange
-    and routing key as they stand in basic.deliver.
+    and routing key as they stand in basic.deliver; `cc_keys` and `bcc_keys` are the routing keys
+    that stood in headers (S-133).
     """
 
     __slots__ = (
+        "bcc_keys",
+        "cc_keys",
         "channel_number",
         "exchange_name",
         "immediate",
@@ -54,12 +57,16 @@ class Publish:
         mandatory: bool = False,
         immediate: bool = False,
         channel_number: int = 1,
+        cc_keys: tuple[str, ...] = (),
+        bcc_keys: tuple[str, ...] = (),
     ) -> None:
         self.exchange_name = exchange_name
         self.routing_key = routing_key
         self.mandatory = mandatory
         self.immediate = immediate
         self.channel_number = channel_number
+        self.cc_keys = cc_keys
+        self.bcc_keys = bcc_keys
         self.raw_names = encode_shortstr(exchange_name) + encode_shortstr(routing_key)
 
     def __repr__(self) -> str:
@@ -75,6 +82,14 @@ class Message(NamedTuple):
     publish: Publish
     properties: Properties
     content: bytes
+
+    @property
+    def routing_keys(self) -> tuple[str, ...]:
+        """All keys by which it is routed, the publish's first, each once."""
+        publish = self.publish
+        if not publish.cc_keys and not publish.bcc_keys:
+            return (publish.routing_key,)
+        return tuple(dict.fromkeys((publish.routing_key, *publish.cc_keys, *publish.bcc_keys)))
 
     @property
     def body_bytes(self) -> int:

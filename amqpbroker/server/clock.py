@@ -1,0 +1,47 @@
+"""The engine's clock: what time it is told, and when it is told again."""
+
+import time
+
+import trio
+
+from amqpbroker.engine.broker import Broker
+from amqpbroker.server.timekeeper import Timekeeper, Timer
+
+
+class EngineClock:
+    """Tells the broker the time at the start of every round, and when something is due.
+
+    Milliseconds since 1970 as this process counts them: from the wall clock at the start, then by
+    trio's clock, which never goes back.
+    """
+
+    def __init__(self, broker: Broker, timekeeper: Timekeeper) -> None:
+        self._broker = broker
+        self._timekeeper = timekeeper
+        self._epoch_ms: float | None = None  # trio's clock at 1970
+        self._timer: Timer | None = None
+        self._timer_ms = 0  # when the timer is due, by the engine's clock
+
+    def tick(self) -> None:
+        """Tell the broker what time it is; what is due happens."""
+        now_ms = trio.current_time() * 1000
+        if self._epoch_ms is None:
+            self._epoch_ms = time.time() * 1000 - now_ms
+        self._broker.advance(int(self._epoch_ms + now_ms))
+
+    def wait(self) -> None:
+        """Make sure to tick when the next thing is due."""
+        deadline_ms = self._broker.schedule.next_deadline_ms()
+        if self._timer is not None:
+            if deadline_ms == self._timer_ms:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline_ms is not None:
+            self._timer_ms = deadline_ms
+            delay_ms = max(deadline_ms - self._broker.now_ms, 0)
+            self._timer = self._timekeeper.call_in(delay_ms / 1000, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.tick()
