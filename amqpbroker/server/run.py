@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
 
 import trio
 
@@ -13,6 +14,9 @@ from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
 
 logger = logging.getLogger("amqpbroker")
+
+#: {control character: how the log shows it}
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def run(
@@ -24,12 +28,17 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients."""
     _allow_many_files()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=log_level.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])
     trio.run(_serve, Server(settings, listeners), list(ready_lines))
+
+
+class LineFormatter(logging.Formatter):
+    """Makes one line of a record, its traceback aside, whatever a client has put into it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return super().formatMessage(record).translate(_CONTROLS)
 
 
 def _allow_many_files() -> None:

@@ -59,6 +59,7 @@ class Client:
         self._socket = sock
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self._data = b""
+        self._position = 0  # where the next frame starts in it
 
     # Sending
 
@@ -80,15 +81,16 @@ class Client:
     async def receive(self) -> Frame | None:
         """The next frame; None when the server has closed the connection."""
         with trio.fail_after(TIME_LIMIT_S):
-            while (frame := read_frame(self._data, 0, 2**31)) is None:
+            while (frame := read_frame(self._data, self._position, 2**31)) is None:
                 try:
                     data = await self._stream.receive_some(2**18)
                 except trio.BrokenResourceError:
                     return None
                 if not data:
                     return None
-                self._data += data
-        self._data = self._data[frame.end :]
+                self._data = self._data[self._position :] + data
+                self._position = 0
+        self._position = frame.end
         return frame
 
     async def expect(self, method_class: type[M], channel: int = 0) -> M:
@@ -116,6 +118,18 @@ class Client:
             body += frame.payload
         return method, body
 
+    async def read_bytes(self, byte_count: int) -> bytes:
+        """Exactly so many bytes, where nothing was read ahead."""
+        assert self._position == len(self._data)
+        pieces: list[bytes] = []
+        with trio.fail_after(TIME_LIMIT_S):
+            while byte_count:
+                data = await self._stream.receive_some(byte_count)
+                assert data, "the server has closed the connection"
+                pieces.append(bytes(data))
+                byte_count -= len(data)
+        return b"".join(pieces)
+
     async def expect_heartbeat(self) -> float:
         """The next frame, which is a heartbeat; when it came."""
         frame = await self.receive()
@@ -127,7 +141,7 @@ class Client:
         """The server closes the connection without another word; when it did."""
         frame = await self.receive()
         assert frame is None, f"the end expected, got {frame}"
-        assert self._data == b""
+        assert self._data[self._position :] == b""
         return trio.current_time()
 
     # Steps
