@@ -29,6 +29,7 @@ from amqpbroker.spec.errors import (
     not_found,
     not_implemented,
     precondition_failed,
+    resource_locked,
 )
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.table import Table
@@ -290,10 +291,7 @@ class Channel:
         queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
         priority = checked_priority(queue, arguments)
-        if (exclusive and queue.rules.has_single_active_consumer) or (
-            len(queue.consumers) and (exclusive or any(one.exclusive for one in queue.consumers))
-        ):
-            raise access_refused(f"{queue} in exclusive use")
+        self._check_type_rules(queue, exclusive=exclusive)
         consumer = Consumer(
             self,
             consumer_tag,
@@ -309,6 +307,17 @@ class Channel:
         queue.consumers.add(consumer)
         queue.consumers_may_receive()
         return consumer_tag
+
+    def _check_type_rules(self, queue: Queue, *, exclusive: bool) -> None:
+        """Refuse what the queue's type does not allow its consumers (S-230, S-247)."""
+        if queue.rules.is_quorum:
+            if self.prefetch_count:
+                raise not_implemented(f"{queue} does not support global qos")
+            return
+        has_exclusive = any(one.exclusive for one in queue.consumers)
+        is_shared = len(queue.consumers) or queue.rules.has_single_active_consumer
+        if has_exclusive or (exclusive and is_shared):
+            raise access_refused(f"{queue} in exclusive use")
 
     def _consume_replies(self, consumer_tag: str, *, no_ack: bool) -> None:
         if not no_ack:
@@ -365,6 +374,9 @@ class Channel:
             consumer.unacked_count += len(messages)
             self.limited_count += len(messages)
             self._ledger.add(first_tag, consumer, consumer.queue, positions, messages)
+        if redelivered:
+            shown = consumer.queue.shown
+            messages = [shown(*one) for one in zip(positions, messages, strict=True)]
         consumer.deliver(first_tag, messages, redelivered)
 
     def get(self, queue_name: str, *, no_ack: bool) -> tuple[int, Message, bool, int] | None:
@@ -374,6 +386,12 @@ class Channel:
         """
         queue = self.vhost.queue(self.named_queue(queue_name))
         queue.check_lock(self.connection)
+        if queue.rules.is_quorum and queue.rules.has_single_active_consumer:
+            raise resource_locked(
+                f"cannot obtain access to locked {queue}. basic.get operations are not supported "
+                "by quorum queues with single active consumer"
+            )
+        shown = queue.shown
         answer = queue.get(no_ack=no_ack)
         if answer is None:
             return None
@@ -381,7 +399,7 @@ class Channel:
         self.last_delivery_tag += 1
         if not no_ack:
             self._ledger.add(self.last_delivery_tag, None, queue, (position,), (message,))
-        return self.last_delivery_tag, message, redelivered, queue.ready_count
+        return self.last_delivery_tag, shown(position, message), redelivered, queue.ready_count
 
     # Settling
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from amqpbroker.engine.queue_arguments import TYPE_NAMES
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Table
 
@@ -197,7 +198,8 @@ def checked_priority(queue: "Queue", arguments: Table) -> int:
     for name in arguments:
         if name in _STREAM_ARGUMENTS:
             raise precondition_failed(
-                f"invalid arg '{name}' for {queue} of queue type rabbit_classic_queue"
+                f"invalid arg '{name}' for {queue} of queue type "
+                f"{TYPE_NAMES[queue.rules.queue_type]}"
             )
     field = arguments.get("x-priority")
     if field is None:

@@ -26,7 +26,7 @@ from amqpbroker.spec.table import Field, Table, longstr
 if TYPE_CHECKING:
     from amqpbroker.engine.queue import Queue
 
-Reason = Literal["rejected", "expired", "maxlen"]
+Reason = Literal["rejected", "expired", "maxlen", "delivery_limit"]
 
 
 @attrs.frozen

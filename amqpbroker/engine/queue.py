@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine.consumer import Consumer, ConsumerRing, SingleActiveRing
 from amqpbroker.engine.limits import LengthLimit
-from amqpbroker.engine.queue_arguments import rules_of
+from amqpbroker.engine.queue_arguments import QueueRules, rules_of
+from amqpbroker.engine.quorum import DEFAULT_DELIVERY_LIMIT, FailedDeliveries, QuorumOrder
 from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
 from amqpbroker.engine.schedule import Appointment
 from amqpbroker.spec.errors import resource_locked
@@ -58,6 +59,7 @@ class Queue:
         "_disuse",
         "_expires_at",
         "_expiry",
+        "_failures",
         "_has_own_times",
         "arguments",
         "auto_delete",
@@ -98,9 +100,8 @@ class Queue:
         self.auto_delete = auto_delete
         self.arguments = arguments
         self.rules = rules = rules_of(arguments)
-        self.order: ReadyOrder = (
-            FifoOrder() if rules.priority_max is None else PriorityOrder(rules.priority_max)
-        )
+        self.order = _order_of(rules)
+        self._failures = _failures_of(rules)
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
         self.is_plain = (  # takes in whatever comes, and lets it wait for ever
             rules.message_ttl_ms is None and rules.priority_max is None and self.limit is None
@@ -282,11 +283,16 @@ class Queue:
         if head is None:
             return None
         position, message = head
+        self._drop_expired(self.broker.now_ms)  # so that what is left is what counts
         if no_ack:
             self._release((position,), (message,))
         else:
             self.unacked_count += 1
         return position, message, redelivered
+
+    def shown(self, position: int, message: Message) -> Message:
+        """A message that is delivered again, as its client is to see it."""
+        return message if self._failures is None else self._failures.shown(position, message)
 
     def settle(self, held: Sequence[tuple[int, Message]]) -> None:
         """Let go of messages, each with its position, which were delivered and not settled."""
@@ -305,9 +311,14 @@ class Queue:
             return
         self.unacked_count -= len(held)
         for position, message in held:
-            self.order.put_back(position, message)
-        if self.limit is not None:
-            self.limit.added(message for _, message in held)
+            if self._failures is None or self._failures.count(position):
+                self.order.put_back(position, message)
+                if self.limit is not None:
+                    self.limit.added((message,))
+            else:
+                self._release((position,), (message,))
+                self._die(message, "delivery_limit")
+        self._drop_surplus()
         self.consumers_may_receive()
 
     def purge(self) -> int:
@@ -408,6 +419,8 @@ class Queue:
             for position in positions:
                 self._expires_at.pop(position, None)
             self._has_own_times &= bool(self._expires_at)
+        if self._failures is not None:
+            self._failures.forget(positions)
         held_bytes = len(messages) * MESSAGE_OVERHEAD_BYTES
         for _, _, content in messages:
             held_bytes += len(content)
@@ -425,6 +438,19 @@ class Queue:
         for appointment in (self._expiry, self._disuse):
             if appointment is not None:
                 appointment.cancel()
+
+
+def _order_of(rules: QueueRules) -> ReadyOrder:
+    if rules.is_quorum:
+        return QuorumOrder()
+    return FifoOrder() if rules.priority_max is None else PriorityOrder(rules.priority_max)
+
+
+def _failures_of(rules: QueueRules) -> FailedDeliveries | None:
+    if not rules.is_quorum:
+        return None
+    limit = DEFAULT_DELIVERY_LIMIT if rules.delivery_limit is None else rules.delivery_limit
+    return FailedDeliveries(None if limit < 0 else limit)
 
 
 def _are_apart(consumers: Sequence[Consumer]) -> bool:

@@ -189,6 +189,8 @@ class QueueRules:
     dead_letter_routing_key: str | None = None
     priority_max: int | None = None
     has_single_active_consumer: bool = False
+    queue_type: str = "classic"  # or quorum
+    delivery_limit: int | None = None  # of a quorum queue; negative: none
 
     @property
     def has_length_limit(self) -> bool:
@@ -196,8 +198,15 @@ class QueueRules:
         return self.length_max is not None or self.length_bytes_max is not None
 
     @property
+    def is_quorum(self) -> bool:
+        """Whether the queue is a quorum queue."""
+        return self.queue_type == "quorum"
+
+    @property
     def rejects(self) -> bool:
-        """Whether a message too many is refused, instead of an old one dropped."""
+        """Whether a message too many is refused, instead of an old one dropped (S-177)."""
+        if self.is_quorum and self.overflow == "reject-publish-dlx":
+            return False
         return self.has_length_limit and self.overflow != "drop-head"
 
 
@@ -213,6 +222,8 @@ def rules_of(arguments: Table) -> QueueRules:
         dead_letter_routing_key=_text(arguments, "x-dead-letter-routing-key"),
         priority_max=_number(arguments, "x-max-priority"),
         has_single_active_consumer=_flag(arguments, "x-single-active-consumer"),
+        queue_type=_text(arguments, "x-queue-type") or "classic",
+        delivery_limit=_number(arguments, "x-delivery-limit"),
     )
 
 

@@ -7,13 +7,18 @@ S-162, S-189 to S-194).
 
 from typing import NamedTuple
 
-from amqpbroker.engine import equivalence, queue_arguments
+from amqpbroker.engine import equivalence, queue_arguments, quorum
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.queue import Queue, locked
-from amqpbroker.engine.queue_arguments import compared_arguments
+from amqpbroker.engine.queue_arguments import TYPE_NAMES, compared_arguments
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
 from amqpbroker.engine.vhost import RESERVED_PREFIX, plain_name, refuse_default
-from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
+from amqpbroker.spec.errors import (
+    access_refused,
+    not_found,
+    not_implemented,
+    precondition_failed,
+)
 from amqpbroker.spec.table import Table, longstr
 
 
@@ -50,12 +55,29 @@ def declare_queue(
         equivalence.check_property(queue, "durable", durable, queue.durable)
         equivalence.check_property(queue, "auto_delete", auto_delete, queue.auto_delete)
         equivalence.check_arguments(
-            queue, compared_arguments("classic"), _typed(arguments), _typed(queue.arguments)
+            queue,
+            compared_arguments(queue.rules.queue_type),
+            _typed(arguments),
+            _typed(queue.arguments),
         )
         queue.touch()
     else:
+        is_server_named = not name
         name = name or f"amq.gen-{broker.names()}"
-        queue_arguments.check_arguments(f"queue '{name}' in vhost '{vhost.name}'", arguments)
+        subject = f"queue '{name}' in vhost '{vhost.name}'"
+        queue_type = queue_arguments.check_arguments(subject, arguments)
+        if queue_type != "classic":
+            if is_server_named:
+                raise precondition_failed(
+                    f"Cannot declare a server-named queue for type {TYPE_NAMES[queue_type]}"
+                )
+            quorum.check_properties(
+                subject, durable=durable, exclusive=exclusive, auto_delete=auto_delete
+            )
+        if queue_type == "stream":
+            raise precondition_failed(
+                f"invalid arg 'x-queue-type' for {subject}: streams are not offered"
+            )
         queue = Queue(
             broker,
             vhost,
@@ -88,6 +110,12 @@ def delete_queue(channel: Channel, name: str, *, if_unused: bool, if_empty: bool
     if queue is None:
         return 0
     queue.check_lock(channel.connection)
+    if queue.rules.is_quorum and (if_unused or if_empty):
+        flag = "if-unused" if if_unused else "if-empty"
+        raise not_implemented(
+            f"cannot delete {queue}. queue.delete operations with {flag} flag set are not "
+            "supported by quorum queues"
+        )
     if if_empty and queue.ready_count:
         raise precondition_failed(f"{queue} not empty")
     if if_unused and len(queue.consumers):

@@ -1,0 +1,138 @@
+"""What makes a queue a quorum queue, as the clients of a single broker see it (S-307 to S-313).
+
+Messages that come back are delivered before all others, in the order in which they came back;
+each delivery that fails is counted, shown in the x-delivery-count header, and with one failure
+too many the message dies.  Of fresh messages two of high priority (above 4) are delivered for
+each other one.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from amqpbroker.engine.ready import FifoOrder
+from amqpbroker.spec.errors import precondition_failed
+from amqpbroker.spec.message import Message
+from amqpbroker.spec.table import Field
+
+#: How often a message may come back before it dies (RabbitMQ 4.0).
+DEFAULT_DELIVERY_LIMIT: Final = 20
+_HIGH_PRIORITY: Final = 5
+#: How many of high priority are delivered for each other one.
+_HIGH_IN_A_ROW: Final = 2
+_LOW_FIRST_POSITION: Final = 1 << 48
+
+
+class QuorumOrder:
+    """A quorum queue's ready messages."""
+
+    __slots__ = ("_high", "_in_a_row", "_low", "_returned")
+
+    def __init__(self) -> None:
+        self._high = FifoOrder()
+        self._low = FifoOrder(_LOW_FIRST_POSITION)
+        self._in_a_row = 0  # of high priority since the last other one
+        self._returned: deque[tuple[int, Message]] = deque()
+
+    @property
+    def fresh_count(self) -> int:
+        """How many `take` could give of the kind that is next."""
+        return self._next().fresh_count
+
+    @property
+    def returned_count(self) -> int:
+        """How many came back."""
+        return len(self._returned)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._returned) + self._high.fresh_count + self._low.fresh_count
+
+    @property
+    def head_position(self) -> int | None:
+        """The position of the message that is next; None when there is none."""
+        return self._returned[0][0] if self._returned else self._next().head_position
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Take in new messages, each behind those of its kind."""
+        for message in messages:
+            self.append_one(message)
+
+    def append_one(self, message: Message) -> int:
+        """Take in a new message; its position."""
+        is_high = (message.properties.priority or 0) >= _HIGH_PRIORITY
+        return (self._high if is_high else self._low).append_one(message)
+
+    def put_back(self, position: int, message: Message) -> None:
+        """Take back a delivered message, behind those that came back before."""
+        self._returned.append((position, message))
+
+    def take(self, count: int) -> tuple[Sequence[int], list[Message]]:
+        """The next *count* fresh messages of the kind that is next, and their positions."""
+        order = self._next()
+        self._in_a_row = self._in_a_row + count if order is self._high else 0
+        return order.take(count)
+
+    def take_returned(self) -> tuple[int, Message]:
+        """The message that came back first, and its position."""
+        return self._returned.popleft()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._high.clear()
+        self._low.clear()
+        self._returned.clear()
+
+    def _next(self) -> FifoOrder:
+        if not self._high.fresh_count:
+            return self._low
+        is_others_turn = self._in_a_row >= _HIGH_IN_A_ROW and self._low.fresh_count
+        return self._low if is_others_turn else self._high
+
+
+class FailedDeliveries:
+    """How often the messages of a queue were delivered in vain."""
+
+    __slots__ = ("_counts", "_limit")
+
+    def __init__(self, limit: int | None) -> None:
+        self._counts: dict[int, int] = {}  # {position: deliveries that failed}
+        self._limit = limit  # None: as often as it takes
+
+    def count(self, position: int) -> bool:
+        """Another delivery failed; whether the message may be delivered again."""
+        count = self._counts[position] = self._counts.get(position, 0) + 1
+        return self._limit is None or count <= self._limit
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """These messages are gone."""
+        if self._counts:
+            for position in positions:
+                self._counts.pop(position, None)
+
+    def clear(self) -> None:
+        """All messages are gone."""
+        self._counts.clear()
+
+    def shown(self, position: int, message: Message) -> Message:
+        """The message as it is delivered: with the count of failures, if there were any."""
+        count = self._counts.get(position)
+        if count is None:
+            return message
+        properties = message.properties
+        headers = dict(
+            sorted({**properties.headers, "x-delivery-count": Field("l", count)}.items())
+        )
+        return message.with_properties(properties.edited(headers=headers))
+
+
+def check_properties(subject: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
+    """Refuse what a quorum queue cannot be: 406, in RabbitMQ's order (S-187)."""
+    for name, is_wrong in (
+        ("auto-delete", auto_delete),
+        ("exclusive-owner", exclusive),
+        ("non-durable", not durable),
+    ):
+        if is_wrong:
+            raise precondition_failed(f"invalid property '{name}' for {subject}")
