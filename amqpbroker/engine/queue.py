@@ -173,6 +173,8 @@ class Queue:
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
         self.broker.to_dispatch[self] = None
+        if limit is not None and self.rules.priority_max is not None:
+            self.dispatch()  # which message is one too many depends on those that came before
         return True
 
     def _time_to_live_ms(self, message: Message) -> int | None:
@@ -319,6 +321,7 @@ class Queue:
                 self._release((position,), (message,))
                 self._die(message, "delivery_limit")
         self._drop_surplus()
+        self._drop_expired(self.broker.now_ms)
         self.consumers_may_receive()
 
     def purge(self) -> int:
@@ -443,7 +446,9 @@ class Queue:
 def _order_of(rules: QueueRules) -> ReadyOrder:
     if rules.is_quorum:
         return QuorumOrder()
-    return FifoOrder() if rules.priority_max is None else PriorityOrder(rules.priority_max)
+    if rules.priority_max is None:
+        return FifoOrder()
+    return PriorityOrder(max(rules.priority_max, 1))  # RabbitMQ: 0 is taken for 1
 
 
 def _failures_of(rules: QueueRules) -> FailedDeliveries | None:
