@@ -21,7 +21,8 @@ def let_pass(peer: Peer, duration_ms: int) -> None:
     What was to happen in a third of that has then happened: the broker's timers are about as late
     for one queue as for another.
     """
-    with RawConnection.open(peer.url, time_limit_s=peer.time_limit_s) as connection:
+    time_limit_s = peer.time_limit_s + duration_ms / 1000
+    with RawConnection.open(peer.url, time_limit_s=time_limit_s) as connection:
         channel = connection.channel()
         end = channel.call(QueueDeclare(exclusive=True), QueueDeclareOk).queue
         arguments = {
