@@ -21,6 +21,8 @@ from interop.results import Result, Verdict, closing_line, table
 from interop.run import Entry, Run
 
 REACH_SECONDS_MAX = 5.0
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+METHOD_FRAME = b"\x01"  # a broker answers the header with connection.start
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(reason)
     # Leave nothing running behind: SIGTERM ends this as an exception would.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    run = Run(options.url, options.python, options.suite, say=_say)
+    # Its path must hold in other directories too, and its links must stay: it may be a venv's.
+    python = None if options.python is None else options.python.absolute()
+    run = Run(options.url, python, options.suite, say=_say)
     results = [_perform(entry, run) for entry in chosen]
     print(_report(results))
     return 1 if any(result.verdict is Verdict.FAILED for result in results) else 0
@@ -104,15 +108,18 @@ def _listing(entries: Sequence[Entry]) -> str:
 
 
 def _unreachable(url: str) -> str | None:
-    """Tell why nobody can be reached at *url*, or None."""
+    """Tell why no broker can be reached at *url*, or None."""
     parts = urlsplit(url)
     if parts.scheme != "amqp" or parts.hostname is None:
         return f"'{url}' is not an AMQP URL, as amqp://guest:guest@127.0.0.1:5672/"
+    address = (parts.hostname, parts.port or 5672)
     try:
-        socket.create_connection((parts.hostname, parts.port or 5672), REACH_SECONDS_MAX).close()
+        with socket.create_connection(address, REACH_SECONDS_MAX) as connection:
+            connection.sendall(PROTOCOL_HEADER)
+            answered = connection.recv(1) == METHOD_FRAME
     except OSError as error:
-        return f"no broker at {parts.hostname}:{parts.port or 5672}: {error.strerror or error}"
-    return None
+        return f"no broker at {parts.hostname}:{address[1]}: {error.strerror or error}"
+    return None if answered else f"what listens at {parts.hostname}:{address[1]} is no AMQP broker"
 
 
 def _say(line: str) -> None:

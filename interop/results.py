@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
+LINE_LENGTH = 100
+
 
 class Verdict(enum.Enum):
     """How it went.  Only FAILED makes the whole run fail."""
@@ -47,7 +49,7 @@ def table(results: Sequence[Result]) -> str:
         f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
         for row in rows
     ]
-    lines.insert(1, "-" * max(len(line) for line in lines))
+    lines.insert(1, "-" * min(LINE_LENGTH, max(len(line) for line in lines)))
     return "\n".join(lines)
 
 

@@ -137,7 +137,8 @@ def _perform(run: Run, suite: _Suite, result: Result) -> None:
 
 def _pytest(python: Environment, arguments: Sequence[str]) -> list[str | Path]:
     options = ["-q", "-p", "interop_report", "-p", "no:cacheprovider"]
-    options += ["--timeout", str(TEST_SECONDS_MAX)]
+    # Rendering source lines while aio-pika's tests trace memory takes a second each.
+    options += ["--timeout", str(TEST_SECONDS_MAX), "--tb", "native"]
     return [python.python, "-m", "pytest", *options, *arguments]
 
 
