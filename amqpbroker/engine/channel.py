@@ -32,6 +32,7 @@ from amqpbroker.spec.errors import (
     resource_locked,
 )
 from amqpbroker.spec.message import Message, Publish
+from amqpbroker.spec.properties import NO_PROPERTIES
 from amqpbroker.spec.table import Table
 
 if TYPE_CHECKING:
@@ -100,48 +101,57 @@ class Channel:
         """Route and enqueue *messages*, which were published alike, one after the other.
 
         `content_bytes` is the size of their contents in all.  `is_plain` says that no property of
-        theirs needs a look: no headers, reply-to, user-id or expiration.
+        theirs needs a look (`Properties.needs_a_look`).
         Raises what RabbitMQ answers, in its order of checks (S-196); the messages before the
         offending one have then been published.
         """
         if publish.immediate:
             raise not_implemented("immediate=true")
-        vhost = self.vhost
-        if content_bytes > vhost.broker.message_bytes_max or not is_plain:
+        is_small = content_bytes <= self.vhost.broker.message_bytes_max
+        queues = self._common_route(publish) if is_plain and is_small else None
+        if queues is None:
             for message in messages:
                 self._publish_one(message)
-            return
-        exchange = self._publishable(publish)
-        queues = vhost.route(exchange, publish.routing_key)
-        if queues is None:
-            if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
-                for message in messages:
-                    self._publish_one(message)
-                return
-            queues = vhost.find_route(exchange, (publish.routing_key,), messages[0].properties)
-        if self._transaction is not None:
+        elif self._transaction is not None:
             self._transaction.publishes += [(message, queues) for message in messages]
-            return
-        self._enqueue(messages, queues, content_bytes)
+        else:
+            self._enqueue(messages, queues, content_bytes)
+
+    def _common_route(self, publish: Publish) -> tuple[Queue, ...] | None:
+        """The queues for all messages that are published so; None when each has its own."""
+        vhost, routing_key = self.vhost, publish.routing_key
+        exchange = self._publishable(publish)
+        if exchange is vhost.default_exchange:
+            queue = vhost.queues.get(routing_key)
+            if queue is not None:
+                return (queue,)
+            return None if routing_key.startswith(REPLY_PREFIX) else ()
+        queues = vhost.route(exchange, routing_key)
+        if queues is None and not exchange.router.uses_properties:
+            vhost.find_route(exchange, (routing_key,), NO_PROPERTIES)
+            queues = vhost.route(exchange, routing_key)  # remembered if the key alone decides
+        return queues
 
     def _publish_one(self, message: Message) -> None:
-        """Publish a message whose properties want a look."""
-        publish = message.publish
-        body_bytes = message.body_bytes
-        content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
+        """Publish a message whose properties want a look, or decide where it goes."""
+        publish, properties = message.publish, message.properties
+        content.check_size(message.body_bytes, self.vhost.broker.message_bytes_max)
         exchange = self._publishable(publish)
-        message = content.checked(message, self._reply_name())
-        message = content.addressed(message)
-        content.check_user(message, self.connection.user.name)
+        if properties.needs_a_look:
+            message = content.checked(message, self._reply_name())
+            message = content.addressed(message)
+            content.check_user(message, self.connection.user.name)
+        queues: tuple[Queue, ...] = ()
         if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
-            queues: tuple[Queue, ...] = ()
             self.connection.broker.replies.deliver(message)
         else:
             queues = self.vhost.find_route(exchange, message.routing_keys, message.properties)
         if self._transaction is not None:
             self._transaction.publishes.append((message, queues))
-            return
-        self._enqueue((message,), queues, len(message.content))
+        elif "expiration" in properties:
+            self._offer(message, queues)
+        else:
+            self._enqueue((message,), queues, len(message.content))
 
     def refuse_oversize(self, publish: Publish, body_bytes: int) -> None:
         """Answer a message whose body was too large to keep: raises 406 (S-198)."""
@@ -165,10 +175,11 @@ class Channel:
         self, messages: Sequence[Message], queues: tuple[Queue, ...], content_bytes: int
     ) -> None:
         """Put *messages*, which were routed alike, into their queues; confirm or return them."""
-        if "expiration" in messages[0].properties or not all(queue.is_plain for queue in queues):
-            for message in messages:
-                self._offer(message, queues)
-            return
+        for queue in queues:
+            if not queue.is_plain:
+                for message in messages:
+                    self._offer(message, queues)
+                return
         for queue in queues:
             if queue.enqueue(messages, content_bytes):
                 self.connection.owe(queue, len(messages))

@@ -168,7 +168,12 @@ def test_an_unknown_property_cannot_be_set() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        *(({name: ALL[name]}, True) for name in ("headers", "reply_to", "user_id", "expiration")),
+        *(({name: ALL[name]}, True) for name in ("reply_to", "user_id", "expiration")),
+        ({"headers": {"CC": Field("A", [])}}, True),
+        ({"headers": {"BCC": Field("A", [])}}, True),
+        ({"headers": {"task": Field("S", b"CCC")}}, True),  # it may: a look will tell
+        ({"headers": {"task": Field("S", b"cc")}}, False),
+        ({"message_id": "CC"}, False),
         ({}, False),
         ({name: value for name, value in ALL.items()
           if name not in ("headers", "reply_to", "user_id", "expiration")}, False),
