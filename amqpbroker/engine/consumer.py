@@ -76,7 +76,7 @@ class Consumer:
         if self.no_ack:
             return UNLIMITED
         credit = self.prefetch_count - self.unacked_count if self.prefetch_count else UNLIMITED
-        if channel.prefetch_count:
+        if channel.prefetch_count and not self.queue.rules.is_quorum:
             credit = min(credit, channel.prefetch_count - channel.limited_count)
         return credit
 
@@ -158,11 +158,13 @@ class ConsumerRing:
 class SingleActiveRing(ConsumerRing):
     """Consumers of which one receives: the first that came, then the next by priority (S-271)."""
 
-    __slots__ = ("_active",)
+    __slots__ = ("_active", "_yields")
 
-    def __init__(self) -> None:
+    def __init__(self, *, yields: bool) -> None:
+        """`yields`: the active one makes way for a higher priority, when it has settled all."""
         super().__init__()
         self._active: Consumer | None = None
+        self._yields = yields
 
     def add(self, consumer: Consumer) -> None:
         """Take a consumer in; it becomes the active one if there is none."""
@@ -179,7 +181,14 @@ class SingleActiveRing(ConsumerRing):
     def next_able(self) -> Consumer | None:
         """The active consumer, if it may receive."""
         active = self._active
-        return active if active is not None and active.credit() > 0 else None
+        if active is None:
+            return None
+        first = next(iter(self))
+        if self._yields and first.priority > active.priority:
+            if active.unacked_count:
+                return None
+            active = self._active = first
+        return active if active.credit() > 0 else None
 
     def able(self) -> list[Consumer]:
         """The active consumer, if it may receive."""

@@ -104,9 +104,15 @@ class Queue:
         self._failures = _failures_of(rules)
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
         self.is_plain = (  # takes in whatever comes, and lets it wait for ever
-            rules.message_ttl_ms is None and rules.priority_max is None and self.limit is None
+            rules.message_ttl_ms is None
+            and self.limit is None
+            and isinstance(self.order, FifoOrder)
         )
-        self.consumers = SingleActiveRing() if rules.has_single_active_consumer else ConsumerRing()
+        self.consumers = (
+            SingleActiveRing(yields=rules.is_quorum)
+            if rules.has_single_active_consumer
+            else ConsumerRing()
+        )
         self.bindings: dict[Binding, None] = {}  # those that lead here, in the order they came
         self.unacked_count = 0
         self.delivered_count = 0  # since it was declared, each delivery counted
@@ -173,8 +179,8 @@ class Queue:
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
         self.broker.to_dispatch[self] = None
-        if limit is not None and self.rules.priority_max is not None:
-            self.dispatch()  # which message is one too many depends on those that came before
+        if not isinstance(self.order, FifoOrder):
+            self.dispatch()  # before a message comes that would overtake this one
         return True
 
     def _time_to_live_ms(self, message: Message) -> int | None:
@@ -270,11 +276,11 @@ class Queue:
         self.delivered_count += len(messages)
         if self.limit is not None:
             self.limit.removed(messages)
-        if consumer.no_ack:
-            self._release(positions, messages)
-        else:
-            self.unacked_count += len(messages)
+        self.unacked_count += len(messages)
         consumer.channel.deliver(consumer, positions, messages, redelivered=redelivered)
+        if consumer.no_ack:
+            self.unacked_count -= len(messages)
+            self._release(positions, messages)
 
     def get(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The next message, its position and whether it is redelivered; None when empty."""

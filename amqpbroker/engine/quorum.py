@@ -36,8 +36,12 @@ class QuorumOrder:
 
     @property
     def fresh_count(self) -> int:
-        """How many `take` could give of the kind that is next."""
-        return self._next().fresh_count
+        """How many `take` could give of the kind that is next, before the other's turn."""
+        order = self._next()
+        if not (self._high.fresh_count and self._low.fresh_count):
+            return order.fresh_count
+        in_a_row = 1 if order is self._low else _HIGH_IN_A_ROW - self._in_a_row
+        return min(order.fresh_count, in_a_row)
 
     @property
     def returned_count(self) -> int:
