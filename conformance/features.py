@@ -29,7 +29,9 @@ FEATURES: Mapping[str, str] = {
 ALL = "extensions"
 """What stands for all of them on the command line."""
 
-ABSENT: frozenset[str] = frozenset(FEATURES)
+ABSENT: frozenset[str] = frozenset(
+    ("stream", "consistent-hash", "random", "modulus-hash", "recent-history")
+)
 """What this broker does without for now."""
 
 

@@ -57,19 +57,19 @@ def properties_refused(peer: Peer, kind: str) -> None:
         channel.open()
 
 
-@case("S-187", "S-180", needs="extensions")
+@case("S-187", "S-180", needs="quorum")
 def quorum_properties(peer: Peer) -> None:
     """A quorum queue must be durable, and neither exclusive nor auto-delete."""
     properties_refused(peer, "quorum")
 
 
-@case("S-187", "S-180", needs="extensions")
+@case("S-187", "S-180", needs="stream")
 def stream_properties(peer: Peer) -> None:
     """A stream must be durable, and neither exclusive nor auto-delete."""
     properties_refused(peer, "stream")
 
 
-@case("S-147", needs="extensions")
+@case("S-147", needs="quorum stream")
 def server_named(peer: Peer) -> None:
     """Quorum queues and streams must have names."""
     channel = peer.channel()
@@ -78,7 +78,7 @@ def server_named(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-187", "S-163", needs="extensions")
+@case("S-187", "S-163", needs="quorum stream")
 def values_are_looked_at_before_properties(peer: Peer) -> None:
     """A bad value is reported before a flag that the type cannot have."""
     channel = peer.channel()
@@ -88,7 +88,7 @@ def values_are_looked_at_before_properties(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-187", "S-164", needs="extensions")
+@case("S-187", "S-164", needs="quorum stream")
 def arguments_are_looked_at_before_properties(peer: Peer) -> None:
     """An argument that the type does not know is reported before a flag that it cannot have."""
     channel = peer.channel()
@@ -98,7 +98,7 @@ def arguments_are_looked_at_before_properties(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-167", "S-182", "S-186", needs="extensions")
+@case("S-167", "S-182", "S-186", needs="quorum")
 def quorum_arguments(peer: Peer) -> None:
     """All arguments that a quorum queue knows."""
     channel = peer.channel()
@@ -121,7 +121,7 @@ def quorum_arguments(peer: Peer) -> None:
     channel.call(of_type(peer.queue(), "quorum", **arguments))
 
 
-@case("S-167", "S-164", needs="extensions")
+@case("S-167", "S-164", needs="quorum")
 def quorum_arguments_of_other_types(peer: Peer) -> None:
     """Arguments that a quorum queue does not know."""
     channel = peer.channel()
@@ -137,21 +137,21 @@ def quorum_arguments_of_other_types(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-176", needs="extensions")
+@case("S-176", needs="quorum")
 def quorum_dead_letter_strategy(peer: Peer) -> None:
     """How to dead-letter must be one of two words."""
     accepted(peer, "quorum", "x-dead-letter-strategy", ["at-most-once", "at-least-once"])
     refused(peer, "quorum", "x-dead-letter-strategy", ["never", "", 5, None])
 
 
-@case("S-182", needs="extensions")
+@case("S-182", needs="quorum")
 def quorum_group_size(peer: Peer) -> None:
     """The initial size of a group must be an integer above zero; it may exceed the cluster."""
     accepted(peer, "quorum", "x-quorum-initial-group-size", [1, 5, Field("b", 3)])
     refused(peer, "quorum", "x-quorum-initial-group-size", [0, -1, "3", 1.5])
 
 
-@case("S-183", needs="extensions")
+@case("S-183", needs="quorum")
 def quorum_leader_locator(peer: Peer) -> None:
     """The place of the leader must be one of four words."""
     words = ["client-local", "balanced", "random", "least-leaders"]
@@ -159,7 +159,7 @@ def quorum_leader_locator(peer: Peer) -> None:
     refused(peer, "quorum", "x-queue-leader-locator", ["nowhere", "", 5])
 
 
-@case("S-186", needs="extensions")
+@case("S-186", needs="quorum")
 def quorum_delivery_limit(peer: Peer) -> None:
     """A delivery limit may have any value, even a text: nobody looks at it."""
     channel = peer.channel()
@@ -173,7 +173,7 @@ def quorum_delivery_limit(peer: Peer) -> None:
         accepted_or_closed(channel)
 
 
-@case("S-177", needs="extensions")
+@case("S-177", needs="quorum")
 def quorum_overflow(peer: Peer) -> None:
     """A quorum queue accepts all three words for what to do with too many messages."""
     words = ["drop-head", "reject-publish", "reject-publish-dlx"]
@@ -181,7 +181,7 @@ def quorum_overflow(peer: Peer) -> None:
     refused(peer, "quorum", "x-overflow", ["drop-tail", 5])
 
 
-@case("S-151", needs="extensions")
+@case("S-151", needs="quorum")
 def quorum_declared_as_another_type(peer: Peer) -> None:
     """A quorum queue cannot be declared again with another type, or none."""
     channel = peer.channel()
@@ -197,7 +197,7 @@ def quorum_declared_as_another_type(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-149", "S-150", needs="extensions")
+@case("S-149", "S-150", needs="quorum")
 def quorum_declared_with_other_arguments(peer: Peer) -> None:
     """A quorum queue's own arguments are compared, those of other types are not."""
     channel = peer.channel()
@@ -209,7 +209,7 @@ def quorum_declared_with_other_arguments(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-191", needs="extensions")
+@case("S-191", needs="quorum")
 def quorum_deleted_if_unused(peer: Peer) -> None:
     """A quorum queue cannot be deleted if-unused."""
     channel = peer.channel()
@@ -218,7 +218,7 @@ def quorum_deleted_if_unused(peer: Peer) -> None:
     breaks_connection(channel, QueueDelete(queue=queue, if_unused=True))
 
 
-@case("S-191", needs="extensions")
+@case("S-191", needs="quorum")
 def quorum_deleted_if_empty(peer: Peer) -> None:
     """A quorum queue cannot be deleted if-empty."""
     channel = peer.channel()
@@ -227,7 +227,7 @@ def quorum_deleted_if_empty(peer: Peer) -> None:
     breaks_connection(channel, QueueDelete(queue=queue, if_empty=True))
 
 
-@case("S-168", needs="extensions")
+@case("S-168", needs="stream")
 def stream_arguments(peer: Peer) -> None:
     """All arguments that a stream knows."""
     channel = peer.channel()
@@ -241,7 +241,7 @@ def stream_arguments(peer: Peer) -> None:
     channel.call(of_type(peer.queue(), "stream", **arguments))
 
 
-@case("S-168", "S-164", needs="extensions")
+@case("S-168", "S-164", needs="stream")
 def stream_arguments_of_other_types(peer: Peer) -> None:
     """Arguments that a stream does not know."""
     channel = peer.channel()
@@ -261,34 +261,34 @@ def stream_arguments_of_other_types(peer: Peer) -> None:
         channel.open()
 
 
-@case("S-184", needs="extensions")
+@case("S-184", needs="stream")
 def stream_max_age(peer: Peer) -> None:
     """The age of a stream is a number and a unit."""
     accepted(peer, "stream", "x-max-age", ["1Y", "2M", "3D", "4h", "5m", "6s"])
     refused(peer, "stream", "x-max-age", ["5x", "0D", "5", "1 h", "1h1m", "1d", 5, None])
 
 
-@case("S-184", "S-007", needs="extensions")
+@case("S-184", "S-007", needs="stream")
 def stream_max_age_without_a_number(peer: Peer) -> None:
     """An age that does not begin with a digit ends the connection."""
     breaks_connection(peer.channel(), of_type(peer.queue(), "stream", x_max_age="forever"))
 
 
-@case("S-185", needs="extensions")
+@case("S-185", needs="stream")
 def stream_segment_size(peer: Peer) -> None:
     """The size of a segment is at most 3 GB."""
     accepted(peer, "stream", "x-stream-max-segment-size-bytes", [1000, 3_000_000_000])
     refused(peer, "stream", "x-stream-max-segment-size-bytes", [3_000_000_001, -1, "5"])
 
 
-@case("S-182", needs="extensions")
+@case("S-182", needs="stream")
 def stream_cluster_size(peer: Peer) -> None:
     """The initial size of a cluster must be an integer above zero."""
     accepted(peer, "stream", "x-initial-cluster-size", [1, 5])
     refused(peer, "stream", "x-initial-cluster-size", [0, -1, "3"])
 
 
-@case("S-183", needs="extensions")
+@case("S-183", needs="stream")
 def stream_leader_locator(peer: Peer) -> None:
     """The place of a stream's leader must be one of four words."""
     words = ["client-local", "balanced", "random", "least-leaders"]
@@ -296,7 +296,7 @@ def stream_leader_locator(peer: Peer) -> None:
     refused(peer, "stream", "x-queue-leader-locator", ["nowhere", 5])
 
 
-@case("S-191", needs="extensions")
+@case("S-191", needs="stream")
 def stream_deleted_conditionally(peer: Peer) -> None:
     """A stream is deleted whatever the conditions say."""
     channel = peer.channel()
@@ -306,7 +306,7 @@ def stream_deleted_conditionally(peer: Peer) -> None:
     channel.call(QueueDelete(queue=queue, if_unused=True, if_empty=True))
 
 
-@case("S-151", needs="extensions")
+@case("S-151", needs="stream")
 def stream_declared_as_another_type(peer: Peer) -> None:
     """A stream cannot be declared again with another type, or none."""
     channel = peer.channel()
