@@ -118,5 +118,6 @@ def on_a_quorum_queue(peer: Peer) -> None:
     fill(peer, queue, b"2")
     arrive(low, b"2")
     high.send(BasicAck(1))
+    high.round_trip()
     fill(peer, queue, b"3")
     arrive(high, b"3")
