@@ -325,7 +325,8 @@ class Channel:
             if self.prefetch_count:
                 raise not_implemented(f"{queue} does not support global qos")
             return
-        has_exclusive = any(one.exclusive for one in queue.consumers)
+        # One that is exclusive is the only one.
+        has_exclusive = len(queue.consumers) == 1 and next(iter(queue.consumers)).exclusive
         is_shared = len(queue.consumers) or queue.rules.has_single_active_consumer
         if has_exclusive or (exclusive and is_shared):
             raise access_refused(f"{queue} in exclusive use")

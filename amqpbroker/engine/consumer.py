@@ -6,9 +6,9 @@
      served or is new comes last; a lower priority receives only while nobody above may (S-233).
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine.queue_arguments import TYPE_NAMES
@@ -94,18 +94,23 @@ class _Peers:
         self.members: deque[Consumer] = deque()  # in the order of their turns
 
 
+def _rank(peers: _Peers) -> int:
+    return -peers.priority
+
+
 class ConsumerRing:
     """A queue's consumers, highest priority first, then in the order of their turns."""
 
-    __slots__ = ("_peers",)
+    __slots__ = ("_count", "_peers")
 
     _peers: list[_Peers]  # by descending priority, none empty
 
     def __init__(self) -> None:
         self._peers = []
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(peers.members) for peers in self._peers)
+        return self._count
 
     def __iter__(self) -> Iterator[Consumer]:
         for peers in self._peers:
@@ -113,14 +118,11 @@ class ConsumerRing:
 
     def add(self, consumer: Consumer) -> None:
         """Take a consumer in; its turn is the last of its priority."""
-        for peers in self._peers:
-            if peers.priority == consumer.priority:
-                break
-        else:
-            peers = _Peers(consumer.priority)
-            self._peers.append(peers)
-            self._peers.sort(key=attrgetter("priority"), reverse=True)
-        peers.members.append(consumer)
+        index = bisect_left(self._peers, -consumer.priority, key=_rank)
+        if index == len(self._peers) or self._peers[index].priority != consumer.priority:
+            self._peers.insert(index, _Peers(consumer.priority))
+        self._peers[index].members.append(consumer)
+        self._count += 1
 
     def remove(self, consumer: Consumer) -> None:
         """Let a consumer go."""
@@ -128,6 +130,7 @@ class ConsumerRing:
         peers.members.remove(consumer)
         if not peers.members:
             self._peers.remove(peers)
+        self._count -= 1
 
     def next_able(self) -> Consumer | None:
         """The consumer whose turn it is among those that may receive; its next comes last."""
@@ -152,7 +155,7 @@ class ConsumerRing:
         members.rotate(-1 - members.index(consumer))
 
     def _peers_of(self, consumer: Consumer) -> _Peers:
-        return next(peers for peers in self._peers if peers.priority == consumer.priority)
+        return self._peers[bisect_left(self._peers, -consumer.priority, key=_rank)]
 
 
 class SingleActiveRing(ConsumerRing):

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 MESSAGE_OVERHEAD_BYTES: Final = 160
 #: A queue with consumers and this many ready messages lags behind its publishers.
 LAGGING_COUNT: Final = 20_000
+#: How many messages are purged at once.
+_PURGE_COUNT: Final = 1000
 #: At most this much is handed to consumers between two looks at how their connections drain.
 _DISPATCH_BYTES_MAX: Final = 256 * 1024
 
@@ -237,8 +239,11 @@ class Queue:
             # Speed: whole rounds are dealt out at once, to each consumer every n-th message,
             # which is what one message at a time would come to.
             rounds = min(fresh_count, self._batch_count()) // len(able)
-            if self._has_own_times or (len(able) > 1 and not _are_apart(able)):
+            if self._has_own_times:
                 rounds = 0
+            elif len(able) > 1 and not _are_apart(able):
+                self._deal_singly(able)
+                return True
             rounds = min(rounds, *(one.credit() for one in able)) if rounds else 0
             if rounds:
                 positions, messages = self.order.take(rounds * len(able))
@@ -259,6 +264,21 @@ class Queue:
         positions, messages = self.order.take(1)
         self._deliver(consumer, positions, messages, redelivered=False)
         return True
+
+    def _deal_singly(self, able: Sequence[Consumer]) -> None:
+        """Give a fresh message to each of *able*, as long as there are any and it still may.
+
+        What one is given may use up another's limit; nobody gets more room by it.
+        """
+        served = able[0]
+        for consumer in able:
+            if not self.order.fresh_count:
+                break
+            if consumer.credit() > 0:
+                positions, messages = self.order.take(1)
+                self._deliver(consumer, positions, messages, redelivered=False)
+                served = consumer
+        self.consumers.pass_turn(served)
 
     def _batch_count(self) -> int:
         """How many messages make `_DISPATCH_BYTES_MAX`, going by the mean."""
@@ -332,10 +352,18 @@ class Queue:
 
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""
-        count = 0
-        while (head := self._take_head()) is not None:
-            self._release(head[:1], head[1:])
-            count += 1
+        count = self.ready_count
+        while self.order.count:
+            if fresh_count := 0 if self.order.returned_count else self.order.fresh_count:
+                # Speed: a million messages are gone in 0.2 s, one at a time in 1 s.
+                positions, messages = self.order.take(min(fresh_count, _PURGE_COUNT))
+            else:
+                position, message = self.order.take_returned()
+                positions, messages = (position,), [message]
+            if self.limit is not None:
+                self.limit.removed(messages)
+            self._release(positions, messages)
+        self.broker.to_dispatch[self] = None  # nothing expires any more
         return count
 
     # The rules
