@@ -20,14 +20,17 @@ test:        ## the whole suite
 models:      ## Hypothesis' models of queue, ledger, topics and lanes
 	$(PYTHON) -m pytest tests/models
 
+lanes:       ## the express lane and the memos against the plain lane, on more examples than `test` takes
+	$(PYTHON) -m pytest tests/models/test_lanes_agree.py --hypothesis-profile explore
+
 sim:         ## whole brokers from seeds: SEED=123 replays one, SEEDS=1000 tries many
 	$(PYTHON) -m pytest tests/simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 conformance: ## the cases against the broker at PEER=amqp://...; VERSION=3.10 compares with that one
 	$(PYTHON) -m conformance run $(PEER) $(if $(VERSION),--against $(VERSION))
 
-interop:     ## unmodified clients, or only CLIENT=aio-pika
-	$(PYTHON) -m interop $(CLIENT)
+interop:     ## unmodified clients, or only CLIENT='pika_*'
+	$(PYTHON) -m interop $(if $(CLIENT),'$(CLIENT)')
 
 bench:       ## our figures; AGAINST=amqp://... adds a rival's
 	$(PYTHON) -m bench $(if $(AGAINST),--against $(AGAINST))
