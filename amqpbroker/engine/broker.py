@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Reason, dead_letter, targets
-from amqpbroker.engine.ports import NameSource, Outlet
+from amqpbroker.engine.ports import Dice, NameSource, Outlet, TakingTurns
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
 from amqpbroker.engine.schedule import Schedule
@@ -27,7 +27,8 @@ from amqpbroker.spec.message import Message
 class Broker:
     """Everything that one broker holds.
 
-    `names` makes the server-generated names; nothing else comes from outside.
+    `names` makes the server-generated names and `dice` the random choices, which without it are
+    made in turn; nothing else comes from outside.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Broker:
         users: Users,
         vhost_names: Iterable[str] = ("/",),
         message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX,
+        dice: Dice | None = None,
     ) -> None:
         self.names = names
+        self.dice = TakingTurns() if dice is None else dice
         self.users = users
         self.message_bytes_max = message_bytes_max
         self.vhosts = {name: VHost(self, name) for name in vhost_names}
@@ -85,7 +88,7 @@ class Broker:
         exchange = queue.vhost.exchanges.get(letter.publish.exchange_name)
         if exchange is None:
             return
-        found = queue.vhost.find_route(exchange, letter.routing_keys, letter.properties)
+        found = queue.vhost.find_route(exchange, letter.routing_keys, letter.properties, letter)
         for target in targets(letter, found):
             target.accept(letter)
 

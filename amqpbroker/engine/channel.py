@@ -19,7 +19,7 @@ from amqpbroker.engine.confirms import Confirms
 from amqpbroker.engine.consumer import Consumer, checked_priority
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.ledger import Ledger, Unacked
-from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES, Queue
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE, ReplyConsumer
 from amqpbroker.engine.transaction import Settlement, Transaction
 from amqpbroker.spec.constants import ReplyCode
@@ -113,7 +113,7 @@ class Channel:
             for message in messages:
                 self._publish_one(message)
         elif self._transaction is not None:
-            self._transaction.publishes += [(message, queues) for message in messages]
+            self._put_off(messages, queues)
         else:
             self._enqueue(messages, queues, content_bytes)
 
@@ -127,7 +127,7 @@ class Channel:
                 return (queue,)
             return None if routing_key.startswith(REPLY_PREFIX) else ()
         queues = vhost.route(exchange, routing_key)
-        if queues is None and not exchange.router.uses_properties:
+        if queues is None and exchange.intake is None and not exchange.router.uses_properties:
             vhost.find_route(exchange, (routing_key,), NO_PROPERTIES)
             queues = vhost.route(exchange, routing_key)  # remembered if the key alone decides
         return queues
@@ -145,9 +145,9 @@ class Channel:
         if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
             self.connection.broker.replies.deliver(message)
         else:
-            queues = self.vhost.find_route(exchange, message.routing_keys, message.properties)
+            queues = self.vhost.find_route(exchange, message.routing_keys, properties, message)
         if self._transaction is not None:
-            self._transaction.publishes.append((message, queues))
+            self._put_off((message,), queues)
         elif "expiration" in properties:
             self._offer(message, queues)
         else:
@@ -263,7 +263,16 @@ class Channel:
         if self._transaction is None:
             raise precondition_failed("channel is not transactional")
         transaction, self._transaction = self._transaction, Transaction()
+        self.connection.broker.held_bytes -= transaction.held_bytes
         return transaction
+
+    def _put_off(self, messages: Sequence[Message], queues: tuple[Queue, ...]) -> None:
+        """Keep publishes for the commit; they take memory like those in a queue."""
+        assert self._transaction is not None
+        held_bytes = sum(len(content) + MESSAGE_OVERHEAD_BYTES for _, _, content in messages)
+        self._transaction.publishes += [(message, queues) for message in messages]
+        self._transaction.held_bytes += held_bytes
+        self.connection.broker.held_bytes += held_bytes
 
     # Consuming
 
@@ -272,11 +281,14 @@ class Channel:
         if is_global:
             if not self.prefetch_count:
                 self.limited_count = len(self._ledger)
+            is_eased = self.prefetch_count and not 0 < prefetch_count <= self.prefetch_count
             self.prefetch_count = prefetch_count
         else:
+            is_eased = self.prefetch_count
             self.prefetch_count = 0
             self.consumer_prefetch_count = prefetch_count
-        self.consumers_may_receive()
+        if is_eased:
+            self.consumers_may_receive()
 
     def consume(
         self,
@@ -466,6 +478,7 @@ class Channel:
             self.cancel(self._reply_consumer.consumer_tag)
         returned = self._ledger.take_all()
         if self._transaction is not None:
+            self.connection.broker.held_bytes -= self._transaction.held_bytes
             for settlement in self._transaction.settlements:
                 returned += settlement.entries
         for consumer in consumers.values():

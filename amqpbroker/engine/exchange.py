@@ -3,6 +3,7 @@
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from amqpbroker.engine.intake import Intake
 from amqpbroker.engine.routing.router import Binding, Router
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.properties import Properties
@@ -25,6 +26,7 @@ class Exchange:
         "auto_delete",
         "durable",
         "incoming",
+        "intake",
         "internal",
         "name",
         "router",
@@ -50,6 +52,7 @@ class Exchange:
         self.name = name
         self.type = type_
         self.router = router
+        self.intake: Intake | None = None  # what is done before it routes; `VHost` sets it
         self.durable = durable
         self.auto_delete = auto_delete
         self.internal = internal

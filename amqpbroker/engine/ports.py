@@ -1,4 +1,4 @@
-"""What the engine asks of the world: a way out, and names.
+"""What the engine asks of the world: a way out, names, and dice.
 
 The engine's verbs answer questions at once; everything that happens later, to whomever, leaves
 through an `Outlet`.  Implementations are synchronous and never call back into the engine.
@@ -51,3 +51,22 @@ class NameSource(Protocol):
     def __call__(self) -> str:
         """22 characters of URL-safe base64 (S-094)."""
         ...
+
+
+class Dice(Protocol):
+    """Makes choices."""
+
+    def __call__(self, count: int, /) -> int:
+        """A number from 0 to *count* - 1, each as likely as the others; *count* is positive."""
+        ...
+
+
+class TakingTurns:
+    """`Dice` without chance: 0, 1, 2 ... in turn, for who needs the same choices every time."""
+
+    def __init__(self) -> None:
+        self._roll_count = 0
+
+    def __call__(self, count: int, /) -> int:
+        self._roll_count += 1
+        return (self._roll_count - 1) % count

@@ -26,6 +26,7 @@ together are delivered together.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from amqpbroker.engine import deduplication
 from amqpbroker.engine.consumer import Consumer, ConsumerRing, SingleActiveRing
 from amqpbroker.engine.limits import LengthLimit
 from amqpbroker.engine.queue_arguments import QueueRules, rules_of
@@ -63,6 +64,7 @@ class Queue:
         "_expiry",
         "_failures",
         "_has_own_times",
+        "_present",
         "arguments",
         "auto_delete",
         "bindings",
@@ -105,9 +107,12 @@ class Queue:
         self.order = _order_of(rules)
         self._failures = _failures_of(rules)
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
+        deduplicates = deduplication.is_wanted(arguments) and not rules.is_quorum
+        self._present = deduplication.PresentMessages() if deduplicates else None
         self.is_plain = (  # takes in whatever comes, and lets it wait for ever
             rules.message_ttl_ms is None
             and self.limit is None
+            and self._present is None
             and isinstance(self.order, FifoOrder)
         )
         self.consumers = (
@@ -172,6 +177,9 @@ class Queue:
                     if self.rules.overflow == "reject-publish-dlx":
                         self._die(message, "maxlen")
                     return False
+        if self._present is not None and not self._present.admit(message):
+            return True
+        if limit is not None:
             limit.added((message,))
         position = self.order.append_one(message)
         time_ms = self._time_to_live_ms(message)
@@ -458,6 +466,8 @@ class Queue:
             self._has_own_times &= bool(self._expires_at)
         if self._failures is not None:
             self._failures.forget(positions)
+        if self._present is not None:
+            self._present.forget(messages)
         held_bytes = len(messages) * MESSAGE_OVERHEAD_BYTES
         for _, _, content in messages:
             held_bytes += len(content)
@@ -469,6 +479,8 @@ class Queue:
         self.is_deleted = True
         self.order.clear()
         self._expires_at.clear()
+        if self._present is not None:
+            self._present.clear()
         self.broker.held_bytes -= self.held_bytes
         self.held_bytes = 0
         self.broker.to_dispatch.pop(self, None)
@@ -493,9 +505,8 @@ def _failures_of(rules: QueueRules) -> FailedDeliveries | None:
 
 
 def _are_apart(consumers: Sequence[Consumer]) -> bool:
-    """Whether no two share a limit, nor a channel on which the order of messages would show."""
-    channels = {consumer.channel for consumer in consumers}
-    return len(channels) == len(consumers) and not any(one.prefetch_count for one in channels)
+    """Whether no two share a channel: its limit, and the order in which messages show on it."""
+    return len({consumer.channel for consumer in consumers}) == len(consumers)
 
 
 def locked(queue: Queue) -> Exception:

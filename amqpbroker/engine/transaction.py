@@ -25,3 +25,4 @@ class Transaction:
 
     publishes: list[tuple[Message, tuple[Queue, ...]]] = attrs.field(factory=list)
     settlements: list[Settlement] = attrs.field(factory=list)
+    held_bytes: int = 0  # what the publishes occupy

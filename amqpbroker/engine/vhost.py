@@ -7,15 +7,20 @@
 (V3) Deleting cascades to auto-delete exchanges through a work list, never by recursion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine import equivalence
 from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, check_alternate
+from amqpbroker.engine.intake import Verdict
+from amqpbroker.engine.intakes import make_intake
 from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.queue_arguments import TYPE_NAMES
+from amqpbroker.engine.routing.one import OneDestinationRouter
 from amqpbroker.engine.routing.router import Binding
-from amqpbroker.engine.routing.types import EXCHANGE_TYPES
+from amqpbroker.engine.routing.types import Makings, check_type, make_router
 from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
+from amqpbroker.spec.message import Message
 from amqpbroker.spec.properties import Properties
 from amqpbroker.spec.table import EMPTY_TABLE, Table
 
@@ -87,8 +92,7 @@ class VHost:
         any difference, in RabbitMQ's order of checks (S-096).
         """
         name = plain_name(name)
-        if type_ not in EXCHANGE_TYPES:
-            raise precondition_failed(f"unknown exchange type '{type_}'")
+        check_type(type_)
         refuse_default(name)
         exchange = self.exchanges.get(name)
         if exchange is not None:
@@ -106,11 +110,12 @@ class VHost:
         if name.startswith(RESERVED_PREFIX):
             raise access_refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
         check_alternate(name, self.name, arguments)
-        self.generation += 1
-        return self._make_exchange(
+        exchange = self._make_exchange(
             name, type_, durable=durable, auto_delete=auto_delete, internal=internal,
             arguments=arguments,
         )  # fmt: skip
+        self.generation += 1
+        return exchange
 
     def check_exchange(self, name: str) -> Exchange:
         """A passive declaration: the exchange must be there, nothing else counts (S-102)."""
@@ -160,6 +165,8 @@ class VHost:
         if source.add(binding):
             _incoming(destination)[binding] = None
             self.generation += 1
+            if source.intake is not None:
+                source.intake.bound(destination)
 
     def find_binding(
         self, source_name: str, destination: Destination, routing_key: str, arguments: Table
@@ -183,13 +190,18 @@ class VHost:
         return exchange.routes.get(routing_key)
 
     def find_route(
-        self, exchange: Exchange, routing_keys: Iterable[str], properties: Properties
+        self,
+        exchange: Exchange,
+        routing_keys: Iterable[str],
+        properties: Properties,
+        message: Message | None = None,
     ) -> tuple[Queue, ...]:
         """The queues that a message goes to, each once, however many ways lead there.
 
         Follows bindings between exchanges, each exchange once (S-118), and alternate exchanges
         where an exchange has no destination at all (S-121).  Remembers the answer when there is
-        one key and it alone decided.
+        one key and it alone decided.  Without a *message*, which exchanges with an intake want
+        to see, the answer is only good for being remembered.
         """
         keys = tuple(routing_keys)
         queues: dict[Queue, None] = {}
@@ -198,8 +210,23 @@ class VHost:
         to_visit = [exchange]
         for current in to_visit:
             router = current.router
+            verdict = Verdict.ROUTE
+            if current.intake is not None:
+                depends_on_properties = True
+                verdict = Verdict.KEPT if message is None else current.intake.take(message)
+            if verdict is Verdict.KEPT:
+                continue
             depends_on_properties |= router.uses_properties
-            destinations = [one for key in keys for one in router.route(key, properties)]
+            if verdict is Verdict.REFUSED:
+                destinations = ()
+            elif isinstance(router, OneDestinationRouter):
+                destinations = router.choose(keys, properties)
+            elif len(keys) == 1:
+                destinations = router.route(keys[0], properties)
+            else:  # each once: thousands of keys (CC) may lead to the same thousands of queues
+                destinations = dict.fromkeys(
+                    one for key in keys for one in router.route(key, properties)
+                )
             if not destinations and current.alternate_name:  # RabbitMQ: never the default one
                 alternate = self.exchanges.get(current.alternate_name)
                 destinations = [] if alternate is None else [alternate]
@@ -217,6 +244,19 @@ class VHost:
             exchange.routes[keys[0]] = found
         return found
 
+    def pass_on(self, destination: Hashable, message: Message) -> None:
+        """Give a message that nobody publishes now to a queue, or to where an exchange routes it.
+
+        Who has published it was answered before.
+        """
+        if isinstance(destination, Queue):
+            destination.accept(message)
+            return
+        assert isinstance(destination, Exchange), destination
+        keys, properties = message.routing_keys, message.properties
+        for queue in self.find_route(destination, keys, properties, message):
+            queue.accept(message)
+
     # Parts
 
     def _make_exchange(
@@ -230,10 +270,12 @@ class VHost:
         internal: bool = False,
         arguments: Table = EMPTY_TABLE,
     ) -> Exchange:
+        makings = Makings(arguments, self.broker.dice, _queue_type_of)
         exchange = Exchange(
-            self, name, type_, router or EXCHANGE_TYPES[type_](), durable=durable,
+            self, name, type_, router or make_router(type_, makings), durable=durable,
             auto_delete=auto_delete, internal=internal, arguments=arguments,
         )  # fmt: skip
+        exchange.intake = make_intake(exchange, type_)
         self.exchanges[name] = exchange
         return exchange
 
@@ -256,6 +298,8 @@ class VHost:
             if self.exchanges.pop(exchange.name, None) is None:
                 continue
             self.generation += 1
+            if exchange.intake is not None:
+                exchange.intake.close()
             for binding in list(exchange.bindings):
                 exchange.remove(binding)
                 del _incoming(binding.destination)[binding]
@@ -278,6 +322,12 @@ def refuse_default(name: str) -> None:
     """Refuse what nobody may do to the default exchange: 403 (S-098)."""
     if name == "":
         raise access_refused("operation not permitted on the default exchange")
+
+
+def _queue_type_of(destination: Hashable) -> str | None:
+    """A queue's type in RabbitMQ's words; None for an exchange."""
+    is_queue = isinstance(destination, Queue)
+    return TYPE_NAMES[destination.rules.queue_type] if is_queue else None
 
 
 def _incoming(destination: object) -> dict[Binding, None]:

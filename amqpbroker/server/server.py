@@ -58,6 +58,7 @@ class Server:
         self.broker = Broker(
             make_name,
             users=users,
+            dice=secrets.randbelow,
             vhost_names=settings.vhost_names,
             message_bytes_max=settings.message_bytes_max,
         )

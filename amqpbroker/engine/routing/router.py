@@ -44,8 +44,9 @@ class Binding:
 class Router(Protocol):
     """The bindings of one exchange, arranged so that its type finds the matching ones fast."""
 
-    #: Whether `route` looks at the properties.  If not, its answer depends on the key alone, and
-    #: may be remembered until the next `bind` or `unbind`.
+    #: Whether messages with the same key may be routed differently, since `route` looks at the
+    #: properties, or rolls dice.  If not, its answer depends on the key alone, and may be
+    #: remembered until the next `bind` or `unbind`.
     uses_properties: ClassVar[bool]
 
     def check(self, binding: Binding) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import similar_fields, tables
 
+from amqpbroker.engine.ports import TakingTurns
 from amqpbroker.engine.routing.router import Binding
-from amqpbroker.engine.routing.types import EXCHANGE_TYPES
-from amqpbroker.spec.table import Decimal, Field, Table, decode_table, encode_table
+from amqpbroker.engine.routing.types import EXCHANGE_TYPES, Makings, make_router
+from amqpbroker.spec.table import Decimal, Field, Table, decode_table, encode_table, longstr
 
 DIFFERENT = [
     {},
@@ -84,7 +85,9 @@ def test_an_identity_can_be_looked_up(arguments: Table, random: Random) -> None:
 
 @pytest.mark.parametrize("type_name", EXCHANGE_TYPES)
 def test_every_exchange_has_a_router_of_its_own(type_name: str) -> None:
-    first, second = EXCHANGE_TYPES[type_name](), EXCHANGE_TYPES[type_name]()
+    arguments = {"x-delayed-type": longstr("topic")}
+    makings = Makings(arguments, TakingTurns(), lambda _: None)
+    first, second = make_router(type_name, makings), make_router(type_name, makings)
 
     assert first is not second
     assert repr(first) == repr(second)

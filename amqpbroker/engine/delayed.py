@@ -1,0 +1,135 @@
+"""Delayed messages: an exchange keeps them until their time has come, and routes them then.
+
+A message says in its header x-delay how many milliseconds it is to wait (S-144).  It is routed as
+the exchange's x-delayed-type says (S-143), by the bindings of that later time, and its x-delay is
+then negative: so the receiver can tell that it was delayed, and it is not delayed again by an
+exchange that it comes to on its way.
+
+    take -> held -> routed   [its time has come]
+            held -> gone     [the exchange is deleted]
+
+(D1) A held message is in exactly one place: no queue has it, nor the alternate exchange.  To who
+     publishes it, it has no destination: it is confirmed, and returned if it is mandatory.
+(D2) Messages are routed in the order of their times, and of their coming where these are equal.
+(D3) What waits costs memory and nothing else: the broker's schedule knows of the first one only.
+     A message more takes a step of a heap; held_bytes counts all of them.
+"""
+
+import re
+from collections.abc import Hashable
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from amqpbroker.engine.intake import Intake, Verdict
+from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES
+from amqpbroker.engine.schedule import Appointment
+from amqpbroker.spec.message import Message
+from amqpbroker.spec.table import INTEGER_KINDS, Field
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.exchange import Exchange
+
+HEADER: Final = "x-delay"
+#: Longer delays are none, as in RabbitMQ: some 49 days.
+DELAY_MS_MAX: Final = 2**32 - 1
+#: A place in the heap: the time in milliseconds, and in the bits below the order of coming.
+_ORDER_BITS: Final = 48
+_RAW_HEADER: Final = HEADER.encode()
+_NUMBER: Final = re.compile(rb"\+?[0-9]{1,20}")
+
+
+class DelayedMessages:
+    """What one exchange holds.  `inner` is what the type does that it routes by, if anything."""
+
+    def __init__(self, exchange: "Exchange", inner: Intake | None) -> None:
+        self._exchange = exchange
+        self._broker = exchange.vhost.broker
+        self._inner = inner
+        self._heap: list[tuple[int, Message]] = []  # (place, message)
+        self._order = count()
+        self._appointment: Appointment | None = None  # with the first one
+        self.held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __repr__(self) -> str:
+        return f"<DelayedMessages {self._exchange.name!r} count={len(self)}>"
+
+    def take(self, message: Message) -> Verdict:
+        """Hold the message, if it is to wait."""
+        delay_ms = delay_of(message)
+        if delay_ms is None:
+            return Verdict.ROUTE if self._inner is None else self._inner.take(message)
+        due_ms = self._broker.now_ms + delay_ms
+        heappush(self._heap, (due_ms << _ORDER_BITS | next(self._order), message))
+        self._count_bytes(len(message.content) + MESSAGE_OVERHEAD_BYTES)
+        self._await_first()
+        return Verdict.KEPT
+
+    def bound(self, destination: Hashable) -> None:
+        """What is held may go there, too; nothing to do for it now."""
+        if self._inner is not None:
+            self._inner.bound(destination)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._heap.clear()
+        self._count_bytes(-self.held_bytes)
+        self._await_first()
+        if self._inner is not None:
+            self._inner.close()
+
+    def _await_first(self) -> None:
+        """Look again when the first one's time has come."""
+        due_ms = self._heap[0][0] >> _ORDER_BITS if self._heap else None
+        if self._appointment is not None:
+            if self._appointment.due_ms == due_ms:
+                return
+            self._appointment.cancel()
+            self._appointment = None
+        if due_ms is not None:
+            self._appointment = self._broker.schedule.call_at(due_ms, self._route_due)
+
+    def _route_due(self) -> None:
+        """Route the messages whose time has come."""
+        self._appointment = None
+        end = (self._broker.now_ms + 1) << _ORDER_BITS
+        while self._heap and self._heap[0][0] < end:
+            _, message = heappop(self._heap)
+            self._count_bytes(-len(message.content) - MESSAGE_OVERHEAD_BYTES)
+            self._exchange.vhost.pass_on(self._exchange, _delayed(message))
+        self._await_first()
+
+    def _count_bytes(self, held_bytes: int) -> None:
+        self.held_bytes += held_bytes
+        self._broker.held_bytes += held_bytes
+
+
+def delay_of(message: Message) -> int | None:
+    """How many milliseconds the message is to wait; None when it is not (S-144)."""
+    if _RAW_HEADER not in message.properties.raw:
+        return None
+    field = message.properties.headers.get(HEADER)
+    delay_ms = None if field is None else _milliseconds(field)
+    return delay_ms if delay_ms is not None and 0 < delay_ms <= DELAY_MS_MAX else None
+
+
+def _milliseconds(field: Field) -> int | None:
+    """The delay that a header asks for; floats are cut, texts are read, others say nothing."""
+    value = field.value
+    if field.kind == "S" and isinstance(value, bytes):
+        return int(value) if _NUMBER.fullmatch(value) else None
+    if field.kind in INTEGER_KINDS or field.kind in "fd":
+        assert isinstance(value, int | float), field
+        return int(value)
+    return None
+
+
+def _delayed(message: Message) -> Message:
+    """The message after its delay."""
+    properties, delay_ms = message.properties, delay_of(message)
+    assert delay_ms is not None, message
+    headers = {**properties.headers, HEADER: Field("l", -delay_ms)}
+    return message.with_properties(properties.edited(headers=dict(sorted(headers.items()))))
