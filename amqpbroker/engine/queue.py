@@ -64,6 +64,7 @@ class Queue:
         "_expiry",
         "_failures",
         "_has_own_times",
+        "_unused_from_ms",
         "_present",
         "arguments",
         "auto_delete",
@@ -129,6 +130,7 @@ class Queue:
         self._has_own_times = False  # a message's own expiration may be shorter than those before
         self._expiry: Appointment | None = None  # of the message that is next
         self._disuse: Appointment | None = None
+        self._unused_from_ms = 0
         self.touch()
         self.is_starving = True  # no consumer could be given more when last looked
 
@@ -414,17 +416,21 @@ class Queue:
                 self._drop_head("maxlen")
 
     def _await_expiry(self) -> None:
-        """Look again when the time of the message that is next is over."""
+        """Look again when the time of the message that is next is over, or before.
+
+        An appointment that is too early stands: it leads to another look.  So a queue has one,
+        however often another message becomes the next.
+        """
         self.broker.to_dispatch.pop(self, None)
         position = self.order.head_position
         due_ms = None if position is None else self._expires_at.get(position)
+        if due_ms is None:
+            return
         if self._expiry is not None:
-            if self._expiry.due_ms == due_ms:
+            if self._expiry.due_ms <= due_ms:
                 return
             self._expiry.cancel()
-            self._expiry = None
-        if due_ms is not None:
-            self._expiry = self.broker.schedule.call_at(due_ms, self._expire)
+        self._expiry = self.broker.schedule.call_at(due_ms, self._expire)
 
     def _expire(self) -> None:
         self._expiry = None
@@ -440,16 +446,19 @@ class Queue:
         expires_ms = self.rules.expires_ms
         if expires_ms is None or self.is_deleted:
             return
-        if self._disuse is not None:
-            self._disuse.cancel()
-        self._disuse = self.broker.schedule.call_at(
-            self.broker.now_ms + expires_ms, self._fall_out_of_use
-        )
+        self._unused_from_ms = self.broker.now_ms + expires_ms
+        if self._disuse is None:
+            self._disuse = self.broker.schedule.call_at(self._unused_from_ms, self._check_use)
 
-    def _fall_out_of_use(self) -> None:
+    def _check_use(self) -> None:
+        """Delete the queue if it has not been used meanwhile, else look again in time."""
         self._disuse = None
-        if not len(self.consumers):
+        if len(self.consumers):
+            return  # it is touched when the last one goes
+        if self._unused_from_ms <= self.broker.now_ms:
             self.broker.delete_queue(self)
+        else:
+            self._disuse = self.broker.schedule.call_at(self._unused_from_ms, self._check_use)
 
     def consumers_may_receive(self) -> None:
         """Something changed in favour of the consumers: look again at the end of the pass."""
