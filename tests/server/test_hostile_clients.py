@@ -45,10 +45,10 @@ def healthy(broker: BrokerProcess) -> Generator[RawChannel]:
     with RawConnection.open(broker.url) as connection:
         channel = connection.channel()
         yield channel
-        serve_well(channel)
+        check_served(channel)
 
 
-def serve_well(channel: RawChannel) -> None:
+def check_served(channel: RawChannel) -> None:
     """Ask, publish and get: all as if nobody else was there."""
     for _ in range(ROUND_TRIPS):
         name = channel.call(m.QueueDeclare(0, "", exclusive=True), m.QueueDeclareOk).queue
@@ -114,7 +114,7 @@ def test_a_client_that_stops_half_way_harms_nobody(
         connection.channel()
         connection.send_bytes(part)
 
-    serve_well(healthy)
+    check_served(healthy)
     for connection in stuck:
         assert connection.unread() == []
         connection.drop()
@@ -123,10 +123,10 @@ def test_a_client_that_stops_half_way_harms_nobody(
 def test_clients_that_never_speak_harm_nobody(broker: BrokerProcess, healthy: RawChannel) -> None:
     silent = [a_socket(broker) for _ in range(BURST)]
 
-    serve_well(healthy)
+    check_served(healthy)
     for sock in silent:
         sock.close()
-    serve_well(healthy)
+    check_served(healthy)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_garbage_instead_of_a_handshake_harms_nobody(
         except ConnectionError:
             pass  # it was thrown out half way: so it should be
 
-    serve_well(healthy)
+    check_served(healthy)
     for sock in socks:
         sock.close()
 
@@ -168,7 +168,7 @@ def test_garbage_on_an_open_connection_ends_that_connection_alone(
         with RawConnection.open(broker.url) as connection:
             connection.channel()
             connection.send_bytes(garbage)
-            serve_well(healthy)
+            check_served(healthy)
 
 
 def test_garbage_behind_a_mistake_keeps_nobody_busy(
@@ -178,7 +178,7 @@ def test_garbage_behind_a_mistake_keeps_nobody_busy(
         connection.channel()
         connection.send_bytes(method_frame(1, m.ChannelOpen()) + b"\xff" * 1000)
         assert connection.expect(m.ConnectionClose).reply_code == 504
-        serve_well(healthy)
+        check_served(healthy)
 
 
 # Crowds
@@ -189,7 +189,7 @@ def test_a_thousand_connections_come_and_go(broker: BrokerProcess, healthy: RawC
         with RawConnection.open(broker.url) as connection:
             if number % 3 == 0:
                 connection.close()  # the others just go
-    serve_well(healthy)
+    check_served(healthy)
 
     assert broker.peak_bytes() < PEAK_BYTES_MAX
 
@@ -201,7 +201,7 @@ def test_many_connections_at_once_are_all_served(
     channels = [connection.channel() for connection in connections]
     for channel in channels:
         channel.send(m.ExchangeDeclare(0, "amq.direct", passive=True))
-    serve_well(healthy)
+    check_served(healthy)
     for channel in channels:
         channel.expect(m.ExchangeDeclareOk)
     for connection in connections:
@@ -226,7 +226,7 @@ def test_a_consumer_that_never_reads_lets_nothing_grow(
         sent_bytes = flood(publisher, frames, bytes_max=400 * MIB, until_answered=True)
         assert publisher.expect(m.ConnectionBlocked).reason == "low on memory"
         assert sent_bytes < 2 * MEMORY_LIMIT_BYTES
-        serve_well(healthy)
+        check_served(healthy)
         assert broker.peak_bytes() < PEAK_BYTES_MAX
         healthy.call(m.QueueDelete(0, "unread"), m.QueueDeleteOk)
         publisher.expect(m.ConnectionUnblocked)
@@ -252,9 +252,9 @@ def test_a_flood_of_requests_whose_answers_are_not_read_is_not_read_either(
         deaf.channel()
         sent_bytes = flood(deaf, request_, bytes_max=60 * MIB)
         assert sent_bytes < 60 * MIB
-        serve_well(healthy)
+        check_served(healthy)
         assert broker.peak_bytes() < PEAK_BYTES_MAX
-    serve_well(healthy)
+    check_served(healthy)
     healthy.call(m.QueueDelete(0, "flooded"), m.QueueDeleteOk)
 
 

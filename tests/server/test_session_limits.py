@@ -25,6 +25,7 @@ async def send_without_reading(client: Client, data: bytes) -> None:
     """Send as much of *data* as the server takes from a client that does not read."""
     with trio.move_on_after(1):
         await client._stream.send_all(data)
+    await wait_all_tasks_blocked()
 
 
 async def test_few_requests_for_much_are_answered_as_they_are_read(
