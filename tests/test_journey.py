@@ -74,6 +74,7 @@ def opening() -> bytes:
             1,
             m.ChannelOpen(),
             m.QueueDeclare(queue="jobs"),
+            m.QueueBind(queue="jobs", exchange="amq.direct", routing_key="job"),
             m.BasicConsume(queue="jobs", consumer_tag="worker"),
         )
     )
@@ -95,7 +96,7 @@ def index(method: type[Method]) -> bytes:
 
 
 async def test_a_message_takes_the_printed_path() -> None:
-    publish = frames(1, m.BasicPublish(routing_key="jobs"))
+    publish = frames(1, m.BasicPublish(exchange="amq.direct", routing_key="job"))
     publish += encode_content(1, NO_PROPERTIES, b"work", FRAME_MAX)
     ack = frames(1, m.BasicAck(delivery_tag=1), m.BasicQos())
     stop = trio.Event()
