@@ -29,9 +29,7 @@ FEATURES: Mapping[str, str] = {
 ALL = "extensions"
 """What stands for all of them on the command line."""
 
-ABSENT: frozenset[str] = frozenset(
-    ("stream", "consistent-hash", "random", "modulus-hash", "recent-history")
-)
+ABSENT: frozenset[str] = frozenset(("stream",))
 """What this broker does without for now."""
 
 
