@@ -67,6 +67,7 @@ class Server:
         self.reactor = Reactor(self.finish_round, self._clock.tick)
         self.properties_memo = PropertiesMemo()
         self.alarm: str | None = None
+        self._unsent_bytes = 0  # in all outboxes, as of their last flush
         self.to_flush: dict[Session, None] = {}
         self.to_work_off: dict[Session, None] = {}
         self.held_back: dict[Session, float] = {}
@@ -140,8 +141,12 @@ class Server:
     def _finish_calls(self) -> bool:
         return self.finish_round() == 0
 
+    def account(self, byte_count: int) -> None:
+        """Note that a session holds so many bytes more, or less, for its client."""
+        self._unsent_bytes += byte_count
+
     def _watch_memory(self) -> None:
-        held_bytes = self.broker.held_bytes
+        held_bytes = self.broker.held_bytes + self._unsent_bytes
         if self.alarm is None:
             if held_bytes > self._room_bytes:
                 self.alarm = "low on memory"

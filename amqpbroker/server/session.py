@@ -136,6 +136,10 @@ class House(Protocol):
         """Give out what is ready.  Never raises."""
         ...
 
+    def account(self, byte_count: int) -> None:
+        """A session holds so many bytes more, or less, for its client."""
+        ...
+
     def ended(self, session: "Session") -> None:
         """The session is over and its socket closed."""
         ...
@@ -145,6 +149,7 @@ class Session:
     """A client's connection, from accept to close."""
 
     __slots__ = (
+        "_accounted_bytes",
         "_engine",
         "_handshake",
         "_has_more",
@@ -171,6 +176,7 @@ class Session:
             house.properties_memo, message_bytes_max=house.broker.message_bytes_max
         )
         self._outbox = Outbox(sock)
+        self._accounted_bytes = 0  # of the outbox, as the house knows
         self._outlet: SessionOutlet | None = None
         self._handshake: Handshake | None = Handshake(house.broker, peer_address)
         self._engine: EngineConnection | None = None
@@ -272,6 +278,9 @@ class Session:
         if self._phase is Phase.PARTING and not outbox.byte_count:
             self._end(None)
             return
+        if outbox.byte_count != self._accounted_bytes:
+            self._house.account(outbox.byte_count - self._accounted_bytes)
+            self._accounted_bytes = outbox.byte_count
         if self._has_more and outbox.byte_count < OVERFULL_BYTES:
             self._house.to_work_off[self] = None
         self._update_interest()
@@ -577,6 +586,7 @@ class Session:
         self._cancel_timer()
         self._wire.closed()
         self._phase = Phase.ENDED
+        self._house.account(-self._accounted_bytes)
         self._outlet = None  # it knows this session: no cycle must stay (`server/janitor.py`)
         self._house.reactor.remove(self._socket)
         self._socket.close()

@@ -203,6 +203,30 @@ async def test_a_blocked_client_that_goes_is_noticed(autojump_clock: MockClock) 
         assert stage.server.broker.connections == {}
 
 
+async def test_replies_that_are_not_read_count_as_memory(autojump_clock: MockClock) -> None:
+    """They go past all queues, and nobody asks whether their receiver is congested."""
+    async with a_stage(SETTINGS) as stage:
+        asker, answerer = await stage.open_client(), await stage.open_client()
+        await asker.consume("amq.rabbitmq.reply-to")
+        (reply_name,) = stage.server.broker.replies._consumers
+
+        async def answer_for_ever() -> None:
+            while True:
+                await answerer.publish(reply_name, BODY)
+
+        with trio.move_on_after(60):
+            await answer_for_ever()
+        await answerer.expect(m.ConnectionBlocked)
+        assert (
+            stage.server._unsent_bytes < SETTINGS.memory_limit_bytes - BASE_BYTES + READ_BYTES * 2
+        )
+        asker.drop()
+        await answerer.expect(m.ConnectionUnblocked)
+        await answerer.round_trip()
+
+        assert stage.server._unsent_bytes == 0
+
+
 async def test_memory_stays_bounded_however_many_publish(autojump_clock: MockClock) -> None:
     async with a_stage(SETTINGS) as stage:
         clients = [await stage.open_client() for _ in range(20)]
