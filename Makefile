@@ -20,8 +20,8 @@ test:        ## the whole suite
 models:      ## Hypothesis' models of queue, ledger, topics and lanes
 	$(PYTHON) -m pytest tests/models
 
-lanes:       ## the express lane and the memos against the plain lane, on more examples than `test` takes
-	$(PYTHON) -m pytest tests/models/test_lanes_agree.py --hypothesis-profile explore
+lanes:       ## the express lane and the memos against the plain lane: more examples, and all cases without them
+	$(PYTHON) -m pytest tests/models/test_lanes_agree.py --hypothesis-profile explore && AMQPBROKER_EXPRESS=off $(PYTHON) -m pytest tests/conformance
 
 sim:         ## whole brokers from seeds: SEED=123 replays one, SEEDS=1000 tries many
 	$(PYTHON) -m pytest tests/simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

@@ -28,6 +28,7 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "AMQPBROKER_DEFAULT_VHOST": "default_vhost",
     "AMQPBROKER_VHOST": "vhost",
     "AMQPBROKER_LOG_LEVEL": "log_level",
+    "AMQPBROKER_EXPRESS": "express",
 }
 _EPILOG: Final = """\
 examples:
@@ -113,6 +114,11 @@ def _make_parser() -> argparse.ArgumentParser:
     add(
         "--log-level", type=options.log_level, default="warning", metavar="LEVEL",
         help="what goes to standard error: debug, info, warning or error (default: %(default)s)",
+    )  # fmt: skip
+    add(
+        "--express", type=options.on_or_off, default="on", metavar="on|off",
+        help="read what repeats by a shortcut; off is slower and must give the same answers, "
+        "for finding out where they differ (default: %(default)s)",
     )  # fmt: skip
     _take_environment(serve)
     return parser

@@ -25,6 +25,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def on_or_off(text: str) -> bool:
+    """A switch."""
+    if text not in ("on", "off"):
+        raise ArgumentTypeError(f"'{text}' is neither on nor off")
+    return text == "on"
+
+
 def log_level(text: str) -> str:
     """How serious a log line must be; checked here, so that the environment's is too."""
     if text not in _LOG_LEVELS:

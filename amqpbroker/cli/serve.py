@@ -38,6 +38,7 @@ def serve(values: argparse.Namespace) -> int:
         port=listeners[0].getsockname()[1],
         memory_limit_bytes=values.memory_limit,
         message_bytes_max=values.max_message_size,
+        has_express=values.express,
         default_user=values.default_user,
         default_password=values.default_password,
         vhost_names=tuple(dict.fromkeys((values.default_vhost, *values.vhost))),

@@ -65,7 +65,8 @@ class Server:
         self.timekeeper = Timekeeper(self._finish_calls)
         self._clock = EngineClock(self.broker, self.timekeeper)
         self.reactor = Reactor(self.finish_round, self._clock.tick)
-        self.properties_memo = PropertiesMemo()
+        self.has_express = settings.has_express
+        self.properties_memo = PropertiesMemo(remember=settings.has_express)
         self.alarm: str | None = None
         self._unsent_bytes = 0  # in all outboxes, as of their last flush
         self.to_flush: dict[Session, None] = {}

@@ -108,6 +108,11 @@ class House(Protocol):
         ...
 
     @property
+    def has_express(self) -> bool:
+        """Whether connections use the express lane."""
+        ...
+
+    @property
     def alarm(self) -> str | None:
         """Why publishers must wait, in RabbitMQ's words; None when they need not."""
         ...
@@ -173,7 +178,9 @@ class Session:
         self._socket = sock
         self.peer_name = peer_name
         self._wire = Connection(
-            house.properties_memo, message_bytes_max=house.broker.message_bytes_max
+            house.properties_memo,
+            message_bytes_max=house.broker.message_bytes_max,
+            has_express=house.has_express,
         )
         self._outbox = Outbox(sock)
         self._accounted_bytes = 0  # of the outbox, as the house knows

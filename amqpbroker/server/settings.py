@@ -18,6 +18,7 @@ class Settings:
     port: int = 5672
     memory_limit_bytes: int = 1024 * 1024 * 1024  # of this process, messages included
     message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX
+    has_express: bool = True  # the express lane is used (`wire/express.py`)
     default_user: str = "guest"
     default_password: str = attrs.field(default="guest", repr=False)
     vhost_names: tuple[str, ...] = ("/",)
