@@ -1,6 +1,6 @@
 """A queue: messages wait, are delivered, and are settled.
 
-A message in a queue is in exactly one place.  It is *ready* (in `_order`), or it is *unacked*
+A message in a queue is in exactly one place.  It is *ready* (in `order`), or it is *unacked*
 (some channel's ledger holds it), or it is gone.
 
     enqueue -> READY      [enqueue]          READY   -> UNACKED   [dispatch, get]
@@ -9,8 +9,9 @@ A message in a queue is in exactly one place.  It is *ready* (in `_order`), or i
     READY   -> dead       [its time is over, or it is one too many]
     UNACKED -> dead       [reject]
 
-(Q1) A ready message never overtakes another that was enqueued before it, also not after a
-     requeue: it goes back to its old place, marked redelivered.
+(Q1) A ready message never overtakes another of its priority that was enqueued before it, also
+     not after a requeue: it goes back to its old place, marked redelivered.  (A quorum queue's
+     goes to the front instead, see `quorum.py`.)
 (Q2) After `dispatch`, either nothing is ready or no consumer may be given more.
 (Q3) A queue that lags (`LAGGING_COUNT`) says so to whoever publishes to it, so that consumers are
      not starved by publishers that never wait.
