@@ -10,6 +10,7 @@ import argparse
 import fnmatch
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,9 @@ def _perform(entry: Entry, run: Run) -> Result:
     except BrokerFailedError as error:
         first, _, rest = str(error).partition("\n")
         result = Result(entry.name, entry.client, Verdict.FAILED, remark=first, details=[rest])
+    except subprocess.CalledProcessError as error:  # pip's, which has said why
+        remark = f"the client could not be installed: {error}"
+        result = Result(entry.name, entry.client, Verdict.FAILED, remark=remark)
     seconds = "" if result.verdict is Verdict.SKIPPED else f" in {result.seconds:.1f} s"
     _say(f"{entry.name} {result.verdict.value}{seconds}{result.remark and f': {result.remark}'}")
     return result

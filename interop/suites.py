@@ -7,27 +7,23 @@ they connect to 127.0.0.1:5672, so ``redirect/`` sends them elsewhere.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
-from interop import manifest, process
 from interop.broker import Broker
 from interop.docker import container_maker, docker_stand_in
 from interop.environment import Environment, cache_directory
+from interop.pytest_suite import PLUGIN, Suite, perform
 from interop.results import Result, Verdict
 from interop.run import Entry, Run
 
-HERE = Path(__file__).parent
+REDIRECT = Path(__file__).parent / "redirect"
 AIO_PIKA_SECONDS_MAX = 1500.0
 PIKA_SECONDS_MAX = 300.0
-TEST_SECONDS_MAX = 60  # none needs a third of that on an idle machine
 
 # The RabbitMQ that aio-pika's tests ask for takes messages of this size.
 _AIO_PIKA_BROKER_OPTIONS = ("--max-message-size", "128MiB")
@@ -47,22 +43,27 @@ def run_aio_pika(run: Run) -> Result:
     if (remark := _unusable(run)) is not None:
         result.remark = remark
         return result
-    try:
-        directory = _aio_pika_source(run.environment)
-    except subprocess.CalledProcessError as error:
-        result.verdict = Verdict.FAILED
-        result.remark = f"its source could not be downloaded: {error}"
+    if "aio-pika" not in run.environment.versions:
+        result.remark = f"{run.environment.python} cannot import aio-pika"
         return result
+    directory = _aio_pika_source(run.environment)
+    given = run.url is not None
+    # Two processes, for the tests mostly sleep.  Each has a broker of its own if that is ours; one
+    # that is given they share, and some files use the same names of queues in all their tests.
+    dealt_out = "loadfile" if given else "worksteal"
     make_container = container_maker(run.url, _AIO_PIKA_BROKER_OPTIONS)
     with docker_stand_in(make_container) as (stand_in, docker_host):
-        suite = _Suite(
+        suite = Suite(
             "aio-pika",
+            run.environment.python,
             directory,
-            ("tests", "-n", "2", "--dist", "loadfile", "-o", "log_cli=false"),
-            {"DOCKER_HOST": docker_host, "PYTHONPATH": str(HERE / "plugin")},
-            AIO_PIKA_SECONDS_MAX,
+            "tests",
+            options=("-o", "log_cli=false"),
+            parallel=("-n", "2", "--dist", dealt_out),
+            environment={"DOCKER_HOST": docker_host, "PYTHONPATH": str(PLUGIN)},
+            seconds_max=AIO_PIKA_SECONDS_MAX,
         )
-        _perform(run, suite, result)
+        perform(suite, given=given, say=run.say, result=result)
     _add_faults(result, stand_in.faults)
     return result
 
@@ -78,86 +79,28 @@ def run_pika(run: Run) -> Result:
         result.remark = remark
     else:
         with run.broker() as broker:
-            suite = _pika_suite(directory.resolve(), broker)
-            _perform(run, suite, result)
+            suite = _pika_suite(run.environment, directory.resolve(), broker)
+            perform(suite, given=run.url is not None, say=run.say, result=result)
         _add_faults(result, broker.faults())
     return result
 
 
-@frozen
-class _Suite:
-    """How to start a suite of tests, and for how long it may run."""
-
-    name: str
-    directory: Path
-    arguments: tuple[str, ...]  # for pytest
-    environment: Mapping[str, str]
-    seconds_max: float
-
-
-def _pika_suite(directory: Path, broker: Broker) -> _Suite:
+def _pika_suite(python: Environment, directory: Path, broker: Broker) -> Suite:
     address = urlsplit(broker.url)
-    return _Suite(
+    return Suite(
         "pika",
+        python.python,
         directory,
-        ("tests/acceptance",),
-        {
-            "PYTHONPATH": f"{HERE / 'redirect'}:{HERE / 'plugin'}",
+        "tests/acceptance",
+        options=(),
+        parallel=(),
+        environment={
+            "PYTHONPATH": f"{REDIRECT}:{PLUGIN}",
             "INTEROP_HOST": address.hostname or "127.0.0.1",
             "INTEROP_PORT": str(address.port or 5672),
         },
-        PIKA_SECONDS_MAX,
+        seconds_max=PIKA_SECONDS_MAX,
     )
-
-
-def _perform(run: Run, suite: _Suite, result: Result) -> None:
-    """Run *suite*, hold its outcomes against the manifest, and put that into *result*."""
-    entries = manifest.load(suite.name, given=run.url is not None)
-    limits = {entry.expression: entry.seconds_max for entry in entries if entry.seconds_max}
-    with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "report"
-        noted = {"INTEROP_REPORT": str(report), "INTEROP_TIME_LIMITS": json.dumps(limits)}
-        outcome = process.run(
-            _pytest(run.environment, suite.arguments),
-            seconds_max=suite.seconds_max,
-            directory=suite.directory,
-            environment={**suite.environment, **noted},
-            on_progress=lambda seconds: run.say(_progress(_read(report), seconds)),
-        )
-        outcomes = _read(report)
-    judgement = manifest.judge(outcomes, entries, finished=outcome.status in {0, 1})
-    if outcome.status not in {0, 1}:
-        judgement.faults.insert(0, f"the suite did not run to its end: {outcome.reason()}")
-        result.details.append(outcome.last_lines())
-    result.seconds = outcome.seconds
-    result.verdict = Verdict.FAILED if judgement.faults else Verdict.PASSED
-    result.remark = judgement.remark()
-    result.details += judgement.faults
-
-
-def _pytest(python: Environment, arguments: Sequence[str]) -> list[str | Path]:
-    options = ["-q", "-p", "interop_report", "-p", "no:cacheprovider"]
-    # Rendering source lines while aio-pika's tests trace memory takes a second each.
-    options += ["--timeout", str(TEST_SECONDS_MAX), "--tb", "native"]
-    return [python.python, "-m", "pytest", *options, *arguments]
-
-
-def _read(report: Path) -> list[manifest.TestOutcome]:
-    """Read what the plugin noted: the last note on each test counts."""
-    if not report.exists():
-        return []
-    lines = report.read_text(encoding="utf-8").splitlines()
-    notes = {note["test"]: manifest.TestOutcome(**note) for note in map(json.loads, lines)}
-    return list(notes.values())
-
-
-def _progress(outcomes: Sequence[manifest.TestOutcome], seconds: float) -> str:
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for outcome in outcomes:
-        if outcome.outcome in counts:
-            counts[outcome.outcome] += 1
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    return f"  {seconds:.0f} s: {told}"
 
 
 def _aio_pika_source(python: Environment) -> Path:

@@ -1,33 +1,20 @@
 """A pytest plugin that notes each test's outcome in a file at once, as one line of JSON.
 
 The suites' own output is for people; and a suite that is killed, because one of its tests hangs,
-still has told which tests passed and which one was running.  Tests that are known to wait in vain
-get a time limit of their own, so that they fail soon.
-
-Loaded with ``-p interop_report``.  ``INTEROP_REPORT`` is the file; ``INTEROP_TIME_LIMITS`` is JSON,
-{regular expression of test ids: seconds}.
+still has told which tests passed and which one was running.  Loaded with ``-p interop_report``;
+``INTEROP_REPORT`` is the file.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
 
 _report = Path(os.environ["INTEROP_REPORT"])
-_time_limits: dict[str, float] = json.loads(os.environ["INTEROP_TIME_LIMITS"])
 _outcomes: dict[str, tuple[str, str]] = {}  # {test id: (outcome so far, reason)}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give those tests less time, by pytest-timeout's marker."""
-    for item in items:
-        for expression, seconds in _time_limits.items():
-            if re.fullmatch(expression, item.nodeid):
-                item.add_marker(pytest.mark.timeout(seconds))
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
