@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import time
 from collections.abc import Generator
 
@@ -272,3 +273,24 @@ def test_a_client_that_publishes_at_full_speed_does_not_starve_another(
             worst_s = max(worst_s, time.monotonic() - began)
 
         assert worst_s < 1.0
+
+
+def test_a_crowd_that_takes_all_files_waits_at_the_door() -> None:
+    few_files = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+        "from amqpbroker.cli.main import main; raise SystemExit(main())"
+    )
+    with (
+        a_broker(command=(sys.executable, "-c", few_files)) as broker,
+        RawConnection.open(broker.url) as connection,
+    ):
+        channel = connection.channel()
+        crowd = [a_socket(broker) for _ in range(100)]
+        check_served(channel)
+        for sock in crowd:
+            sock.close()
+        with RawConnection.open(broker.url) as late:
+            late.channel().round_trip()
+
+        # Once a second, not once a round.
+        assert 1 <= broker.log().count("cannot accept connections: Too many open files") < 20
