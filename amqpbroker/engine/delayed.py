@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final
 from amqpbroker.engine.intake import Intake, Verdict
 from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES
 from amqpbroker.engine.schedule import Appointment
-from amqpbroker.spec.message import Message
+from amqpbroker.spec.message import Message, Publish, raw_properties
+from amqpbroker.spec.properties import Properties
 from amqpbroker.spec.table import INTEGER_KINDS, Field
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class DelayedMessages:
         self._exchange = exchange
         self._broker = exchange.vhost.broker
         self._inner = inner
-        self._heap: list[tuple[int, Message]] = []  # (place, message)
+        # (place, publish, content): the properties stand in the content, and are read again when
+        # the time has come.  Speed: decoded, they take 800 bytes of the 1,100 of a small message.
+        self._heap: list[tuple[int, Publish, bytes]] = []
         self._order = count()
         self._appointment: Appointment | None = None  # with the first one
         self.held_bytes = 0
@@ -63,7 +66,8 @@ class DelayedMessages:
         if delay_ms is None:
             return Verdict.ROUTE if self._inner is None else self._inner.take(message)
         due_ms = self._broker.now_ms + delay_ms
-        heappush(self._heap, (due_ms << _ORDER_BITS | next(self._order), message))
+        place = due_ms << _ORDER_BITS | next(self._order)
+        heappush(self._heap, (place, message.publish, message.content))
         self._count_bytes(len(message.content) + MESSAGE_OVERHEAD_BYTES)
         self._await_first()
         return Verdict.KEPT
@@ -97,9 +101,10 @@ class DelayedMessages:
         self._appointment = None
         end = (self._broker.now_ms + 1) << _ORDER_BITS
         while self._heap and self._heap[0][0] < end:
-            _, message = heappop(self._heap)
-            self._count_bytes(-len(message.content) - MESSAGE_OVERHEAD_BYTES)
-            self._exchange.vhost.pass_on(self._exchange, _delayed(message))
+            _, publish, content = heappop(self._heap)
+            self._count_bytes(-len(content) - MESSAGE_OVERHEAD_BYTES)
+            message = _delayed(Message(publish, Properties(raw_properties(content)), content))
+            self._exchange.vhost.pass_on(self._exchange, message)
         self._await_first()
 
     def _count_bytes(self, held_bytes: int) -> None:

@@ -119,6 +119,12 @@ class Message(NamedTuple):
         return Message(self.publish, properties, head + content[body_start:])
 
 
+def raw_properties(content: bytes) -> bytes:
+    """The properties as they stand in a message's content."""
+    body_start = FRAME_OVERHEAD_BYTES + _FRAME_HEAD.unpack_from(content)[2]
+    return content[PROPERTIES_OFFSET : body_start - 1]
+
+
 def encode_header(channel_number: int, body_bytes: int, raw_properties: bytes) -> bytes:
     """A content header frame of class basic."""
     size = _HEADER_FIXED_BYTES + len(raw_properties)

@@ -13,6 +13,7 @@ from amqpbroker.spec.message import (
     Publish,
     encode_content,
     encode_header,
+    raw_properties,
 )
 from amqpbroker.spec.properties import NO_PROPERTIES, Properties, properties_of
 
@@ -67,6 +68,13 @@ def test_other_properties_leave_the_body_frames_as_they_are(body: bytes) -> None
 
     assert after == message(body, 20, NO_PROPERTIES)
     assert before == message(body, 20)
+
+
+@given(st.binary(max_size=50), st.text(max_size=20))
+def test_properties_can_be_read_from_the_content(body: bytes, message_id: str) -> None:
+    raw = properties_of(message_id=message_id, priority=3).raw
+
+    assert raw_properties(encode_content(7, raw, body, 4096)) == raw
 
 
 def test_an_empty_body_has_no_frame() -> None:
