@@ -20,7 +20,7 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("suite")
 
 _FIRST_SEED = 1
-_SEED_COUNT_DEFAULT = 3
+_SEED_COUNT_DEFAULT = 8
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
