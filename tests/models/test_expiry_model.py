@@ -1,0 +1,43 @@
+"""Times to live of messages and queues against a list and a clock (S-292 to S-295, S-195)."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+from queue_stage import QUEUE, QueueStage
+
+from amqpbroker.engine import topology
+
+times_ms = st.sampled_from([None, None, 0, 1, 3, 10])
+
+
+class ExpiryModel(QueueStage):
+    letters = st.tuples(st.none(), times_ms, st.sampled_from([0, 0, 0, 300]))
+
+    @initialize(ttl_ms=st.sampled_from([None, 0, 2, 4]), expires_ms=st.sampled_from([None, 6, 30]))
+    def begin(self, ttl_ms: int | None, expires_ms: int | None) -> None:
+        self.open({"message-ttl": ttl_ms, "expires": expires_ms})
+
+    @rule()
+    def look_whether_it_is_there(self) -> None:
+        """A passive declaration is a use of the queue (S-195)."""
+        state = topology.check_queue(self.publisher, QUEUE)
+        self.touch()
+
+        assert (state.message_count, state.consumer_count) == (len(self.ready), len(self.workers))
+
+    def check_after_pass(self) -> None:
+        """What is next has time left, and the engine asks to be woken when it has not."""
+        deadline_ms = self.broker.schedule.next_deadline_ms()
+        expires_ms = self.next_copy().expires_ms if self.ready else None
+        if expires_ms is not None:
+            assert expires_ms > self.now_ms
+            assert deadline_ms is not None
+            assert deadline_ms <= expires_ms
+        if deadline_ms is not None:
+            assert deadline_ms > self.now_ms
+
+
+TestExpiryModel = ExpiryModel.TestCase
+TestExpiryModel.settings = settings(settings(), stateful_step_count=60)
