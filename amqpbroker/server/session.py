@@ -22,18 +22,18 @@ import logging
 import socket
 from enum import Enum
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
-from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.connection import Connection as EngineConnection
 from amqpbroker.server.handshake import Handshake
 from amqpbroker.server.heartbeat import Heartbeat
+from amqpbroker.server.house import House
 from amqpbroker.server.methods import HANDLERS, ContentReply
 from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES, Outbox
 from amqpbroker.server.outlet import SessionOutlet
-from amqpbroker.server.reactor import READ, WRITE, Reactor
-from amqpbroker.server.timekeeper import Timekeeper, Timer
+from amqpbroker.server.reactor import READ, WRITE
+from amqpbroker.server.timekeeper import Timer
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import ReplyCode
 from amqpbroker.spec.errors import (
@@ -54,7 +54,6 @@ from amqpbroker.wire.events import (
     PublishReceived,
 )
 from amqpbroker.wire.frames import FramingLost
-from amqpbroker.wire.memo import PropertiesMemo
 from amqpbroker.wire.states import SILENT_STATES, State
 from amqpbroker.wire.writer import HEARTBEAT, method_frame
 
@@ -82,72 +81,6 @@ class Phase(Enum):
     LEAVING = "leaving"
     PARTING = "parting"
     ENDED = "ended"
-
-
-class House(Protocol):
-    """What a session needs of the server that it belongs to."""
-
-    @property
-    def broker(self) -> Broker:
-        """The engine."""
-        ...
-
-    @property
-    def reactor(self) -> Reactor:
-        """Tells when the socket is ready."""
-        ...
-
-    @property
-    def timekeeper(self) -> Timekeeper:
-        """Tells when time is over."""
-        ...
-
-    @property
-    def properties_memo(self) -> PropertiesMemo:
-        """What all connections remember of properties."""
-        ...
-
-    @property
-    def has_express(self) -> bool:
-        """Whether connections use the express lane."""
-        ...
-
-    @property
-    def alarm(self) -> str | None:
-        """Why publishers must wait, in RabbitMQ's words; None when they need not."""
-        ...
-
-    @property
-    def read_buffer(self) -> memoryview:
-        """Where every session reads to; what is in it must be worked off or copied at once."""
-        ...
-
-    @property
-    def held_back(self) -> "dict[Session, float]":
-        """The sessions that publish to lagging queues: {session: when it may go on}."""
-        ...
-
-    @property
-    def to_flush(self) -> "dict[Session, None]":
-        """The sessions with output, in the order in which they came by it."""
-        ...
-
-    @property
-    def to_work_off(self) -> "dict[Session, None]":
-        """The sessions that go on in the next round, whether or not they are sent more."""
-        ...
-
-    def dispatch(self) -> None:
-        """Give out what is ready.  Never raises."""
-        ...
-
-    def account(self, byte_count: int) -> None:
-        """A session holds so many bytes more, or less, for its client."""
-        ...
-
-    def ended(self, session: "Session") -> None:
-        """The session is over and its socket closed."""
-        ...
 
 
 class Session:
@@ -183,7 +116,7 @@ class Session:
             has_express=house.has_express,
         )
         self._outbox = Outbox(sock)
-        self._accounted_bytes = 0  # of the outbox, as the house knows
+        self._accounted_bytes = 0  # unsent and half arrived, as the house knows
         self._outlet: SessionOutlet | None = None
         self._handshake: Handshake | None = Handshake(house.broker, peer_address)
         self._engine: EngineConnection | None = None
@@ -244,6 +177,8 @@ class Session:
                     event = wire.next_event()
                     if event is None:
                         self._has_more = False
+                        if wire.arriving_bytes and self._house.alarm is not None:
+                            self._block()
                         return
                     self._perform(event)
                 self._has_more = True
@@ -285,9 +220,10 @@ class Session:
         if self._phase is Phase.PARTING and not outbox.byte_count:
             self._end(None)
             return
-        if outbox.byte_count != self._accounted_bytes:
-            self._house.account(outbox.byte_count - self._accounted_bytes)
-            self._accounted_bytes = outbox.byte_count
+        held_bytes = outbox.byte_count + self._wire.arriving_bytes
+        if held_bytes != self._accounted_bytes:
+            self._house.account(held_bytes - self._accounted_bytes)
+            self._accounted_bytes = held_bytes
         if self._has_more and outbox.byte_count < OVERFULL_BYTES:
             self._house.to_work_off[self] = None
         self._update_interest()

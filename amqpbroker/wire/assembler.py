@@ -74,6 +74,11 @@ class Assembler:
         self._too_large = False
 
     @property
+    def kept_bytes(self) -> int:
+        """What is kept of a body that is not complete."""
+        return len(self._body)
+
+    @property
     def is_idle(self) -> bool:
         """Whether the channel is open and no message is under way."""
         return self.part is Part.IDLE and self.is_open
@@ -101,7 +106,7 @@ class Assembler:
             raise _wrong_content("expected content body, got non content body frame instead")
 
     def add(self, frame: Frame) -> PublishReceived | OversizeReceived | None:
-        """Take a content frame; the message, when it is complete.
+        """Take a content frame; the message, when it is complete and somebody wants it.
 
         Raises 505 for a frame that may not come now, 541 for properties that do not decode.
         """
@@ -143,11 +148,16 @@ class Assembler:
         self._too_large = body_bytes > self.body_bytes_max
         self.part = Part.BODY
 
-    def _complete(self, body: bytes | bytearray | memoryview) -> PublishReceived | OversizeReceived:
+    def _complete(
+        self, body: bytes | bytearray | memoryview
+    ) -> PublishReceived | OversizeReceived | None:
         publish = self._publish
         assert publish is not None
         self.part = Part.IDLE
         self._publish = None
+        self._body = bytearray()
+        if self.is_closing:
+            return None  # also with properties that do not decode, as in RabbitMQ (S-009)
         if self._too_large:
             return OversizeReceived(self.channel_number, publish, self._body_bytes)
         try:
@@ -155,7 +165,6 @@ class Assembler:
         except MalformedProperties:
             raise internal_error() from None
         content = encode_content(self.channel_number, properties.raw, body, DEFAULT_FRAME_MAX)
-        self._body = bytearray()
         message = Message(publish, properties, content)
         is_plain = not properties.needs_a_look
         return PublishReceived(self.channel_number, publish, [message], len(content), is_plain)

@@ -23,6 +23,7 @@ from amqpbroker.spec.constants import (
     FRAME_HEARTBEAT,
     FRAME_METHOD,
     FRAME_MIN_BYTES,
+    FRAME_OVERHEAD_BYTES,
     PROTOCOL_HEADER,
 )
 from amqpbroker.spec.errors import (
@@ -86,11 +87,13 @@ class Connection:
     __slots__ = (
         "_channels",
         "_data",
+        "_express_body_bytes_max",
         "_has_express",
         "_payload_max",
         "_position",
         "_properties_memo",
         "_publishes",
+        "arriving_bytes",
         "channel_max",
         "frame_max",
         "heartbeat_seconds",
@@ -110,7 +113,9 @@ class Connection:
         self.channel_max = DEFAULT_CHANNEL_MAX
         self.heartbeat_seconds = 0
         self.message_bytes_max = message_bytes_max
+        self.arriving_bytes = 0  # of bodies that are not complete
         self._payload_max = FRAME_MIN_BYTES
+        self._express_body_bytes_max = 0
         self._has_express = has_express
         self._properties_memo = properties_memo or PropertiesMemo()
         self._publishes: dict[bytes, tuple[Assembler, Publish]] = {}  # {method frame: ...}
@@ -176,6 +181,10 @@ class Connection:
         _check_chosen("frame_max", method.frame_max, self.frame_max, FRAME_MIN_BYTES)
         _check_chosen("channel_max", method.channel_max, self.channel_max, 0)
         self.frame_max = self._payload_max = method.frame_max
+        # What the assembler would keep in the one frame that it came in.
+        self._express_body_bytes_max = min(
+            self.frame_max, DEFAULT_FRAME_MAX - FRAME_OVERHEAD_BYTES, self.message_bytes_max
+        )
         self.channel_max = method.channel_max
         self.heartbeat_seconds = method.heartbeat
 
@@ -193,7 +202,7 @@ class Connection:
             messages: list[Message] = []
             end, is_plain = express.scan_publishes(
                 data, position, method_frame, publish, self._properties_memo.find,
-                self._payload_max, messages,
+                self._payload_max, self._express_body_bytes_max, messages,
             )  # fmt: skip
             if not messages:
                 return None
@@ -232,8 +241,10 @@ class Connection:
         if frame.type in (FRAME_HEADER, FRAME_BODY):
             if channel is None:
                 raise unexpected_frame("expected method frame, got non method frame instead")
+            kept_bytes = channel.kept_bytes
             event = channel.add(frame)
-            return None if channel.is_closing else event
+            self.arriving_bytes += channel.kept_bytes - kept_bytes
+            return event
         if channel is not None:
             channel.check_method_may_come()
         method = self._decode(frame)
@@ -328,6 +339,7 @@ class Connection:
 
     def _forget_channel(self, channel: Assembler) -> None:
         channel.is_open = False
+        self.arriving_bytes -= channel.kept_bytes
         del self._channels[channel.channel_number]
 
     def closing_channel(self, number: int) -> None:
@@ -341,8 +353,10 @@ class Connection:
         self.state = State.CLOSING
 
     def closed(self) -> None:
-        """The connection is over: what comes is ignored."""
+        """The connection is over: what comes is ignored, what was arriving is dropped."""
         self.state = State.CLOSED
+        self._channels.clear()
+        self.arriving_bytes = 0
 
 
 def _check_chosen(name: str, chosen: int, proposed: int, least: int) -> None:

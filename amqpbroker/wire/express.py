@@ -42,6 +42,7 @@ def scan_publishes(
     publish: Publish,
     find_properties: Callable[[bytes], Properties],
     payload_max: int,
+    body_bytes_max: int,
     messages: list[Message],
 ) -> tuple[int, bool]:
     """Take the messages that stand at *position* and begin with *method_frame*.
@@ -66,7 +67,7 @@ def scan_publishes(
                 or class_id != 60
                 or weight
                 or size > payload_max
-                or body_bytes > payload_max
+                or body_bytes > body_bytes_max
                 or data[body - 1] != 0xCE
                 or data[end - 1] != 0xCE
                 or (body_bytes and _BODY(data, body) != (3, channel, body_bytes))
