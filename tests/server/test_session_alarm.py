@@ -17,6 +17,8 @@ KIB = 1024
 SETTINGS = Settings(memory_limit_bytes=BASE_BYTES + 1050 * KIB)
 BODY = b"x" * (10 * KIB)
 FULL_COUNT = 110
+#: More than there is room for, and less than a socket keeps beyond it.
+HALF_A_MESSAGE = publish_frames(1, "jobs", b"x" * (2200 * KIB))[: 1200 * KIB]
 
 
 async def fill(client: Client, *, count: int = FULL_COUNT) -> None:
@@ -246,3 +248,28 @@ async def test_memory_stays_bounded_however_many_publish(autojump_clock: MockClo
         one_round_bytes = len(clients) * READ_BYTES
         # The round that raises the alarm, and each one's next publishes, which block it.
         assert room_bytes < stage.server.broker.held_bytes < room_bytes + 2 * one_round_bytes
+
+
+async def test_half_a_message_counts_and_its_publisher_waits(autojump_clock: MockClock) -> None:
+    async with a_stage(SETTINGS) as stage:
+        client, other = await stage.open_client(), await stage.open_client()
+        await client.send_bytes(HALF_A_MESSAGE)
+        await wait_all_tasks_blocked()
+        assert stage.server.alarm == "low on memory"
+        blocked = await client.expect(m.ConnectionBlocked)
+
+        assert blocked.reason == "low on memory"
+        assert await is_read_from(stage, other, "others-go-on")
+
+
+async def test_a_message_that_never_ends_is_forgotten_with_its_connection(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_stage(SETTINGS) as stage:
+        client = await stage.open_client()
+        await client.send_bytes(HALF_A_MESSAGE)
+        await wait_all_tasks_blocked()
+        client.drop()
+        await wait_all_tasks_blocked()
+
+        assert stage.server.alarm is None
