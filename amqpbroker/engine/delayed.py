@@ -36,6 +36,8 @@ HEADER: Final = "x-delay"
 DELAY_MS_MAX: Final = 2**32 - 1
 #: A place in the heap: the time in milliseconds, and in the bits below the order of coming.
 _ORDER_BITS: Final = 48
+#: How many different properties are remembered while messages are routed.
+_MEMO_MAX: Final = 1024
 _RAW_HEADER: Final = HEADER.encode()
 _NUMBER: Final = re.compile(rb"\+?[0-9]{1,20}")
 
@@ -62,7 +64,7 @@ class DelayedMessages:
 
     def take(self, message: Message) -> Verdict:
         """Hold the message, if it is to wait."""
-        delay_ms = delay_of(message)
+        delay_ms = delay_of(message.properties)
         if delay_ms is None:
             return Verdict.ROUTE if self._inner is None else self._inner.take(message)
         due_ms = self._broker.now_ms + delay_ms
@@ -100,10 +102,18 @@ class DelayedMessages:
         """Route the messages whose time has come."""
         self._appointment = None
         end = (self._broker.now_ms + 1) << _ORDER_BITS
+        # Speed: those that are due together often came with the same headers; to read and write
+        # these takes two thirds of the time.
+        after: dict[bytes, Properties] = {}  # {raw properties: those after the delay}
         while self._heap and self._heap[0][0] < end:
             _, publish, content = heappop(self._heap)
             self._count_bytes(-len(content) - MESSAGE_OVERHEAD_BYTES)
-            message = _delayed(Message(publish, Properties(raw_properties(content)), content))
+            raw = raw_properties(content)
+            if raw not in after:
+                if len(after) >= _MEMO_MAX:
+                    after.clear()
+                after[raw] = _delayed(Properties(raw))
+            message = Message(publish, after[raw], content).with_properties(after[raw])
             self._exchange.vhost.pass_on(self._exchange, message)
         self._await_first()
 
@@ -112,11 +122,11 @@ class DelayedMessages:
         self._broker.held_bytes += held_bytes
 
 
-def delay_of(message: Message) -> int | None:
-    """How many milliseconds the message is to wait; None when it is not (S-144)."""
-    if _RAW_HEADER not in message.properties.raw:
+def delay_of(properties: Properties) -> int | None:
+    """How many milliseconds a message is to wait; None when it is not (S-144)."""
+    if _RAW_HEADER not in properties.raw:
         return None
-    field = message.properties.headers.get(HEADER)
+    field = properties.headers.get(HEADER)
     delay_ms = None if field is None else _milliseconds(field)
     return delay_ms if delay_ms is not None and 0 < delay_ms <= DELAY_MS_MAX else None
 
@@ -132,9 +142,9 @@ def _milliseconds(field: Field) -> int | None:
     return None
 
 
-def _delayed(message: Message) -> Message:
-    """The message after its delay."""
-    properties, delay_ms = message.properties, delay_of(message)
-    assert delay_ms is not None, message
+def _delayed(properties: Properties) -> Properties:
+    """The properties after the delay."""
+    delay_ms = delay_of(properties)
+    assert delay_ms is not None, properties
     headers = {**properties.headers, HEADER: Field("l", -delay_ms)}
-    return message.with_properties(properties.edited(headers=dict(sorted(headers.items()))))
+    return properties.edited(headers=dict(sorted(headers.items())))
