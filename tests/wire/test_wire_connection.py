@@ -347,6 +347,32 @@ def test_a_publisher_that_never_repeats_itself_does_not_fill_the_memory() -> Non
     assert runs_of(wire, publish(b"1", key="0"), publish(b"2", key="0")) == [[b"1"], [b"2"]]
 
 
+def test_what_is_kept_of_bodies_that_are_not_complete_is_counted() -> None:
+    wire = wire_in(State.OPEN, channels=(1, 2))
+    counts: list[int] = []
+    for raw in (
+        begun(1, 30), body_frame(1, 10), begun(2, 20), body_frame(2, 5), body_frame(1, 20),
+        publish(channel_number=1), body_frame(2, 16), begun(1, 8), body_frame(1, 4),
+    ):  # fmt: skip
+        events_of(wire, raw)
+        counts.append(wire.arriving_bytes)
+    wire.closed()
+
+    assert counts == [0, 10, 10, 15, 5, 5, 0, 0, 4]  # the body on channel 2 was too long
+    assert wire.arriving_bytes == 0
+
+
+def begun(channel_number: int, body_bytes: int) -> bytes:
+    """A message up to its body."""
+    return method_frame(channel_number, m.BasicPublish(routing_key="k")) + encode_header(
+        channel_number, body_bytes, NO_PROPERTIES.raw
+    )
+
+
+def body_frame(channel_number: int, size: int) -> bytes:
+    return raw_frame(3, channel_number, bytes(size))
+
+
 def test_the_callers_buffer_may_be_used_again() -> None:
     wire = wire_in(State.OPEN, channels=(1,))
     buffer = bytearray(publish(b"first"))
