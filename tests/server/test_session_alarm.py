@@ -18,7 +18,8 @@ SETTINGS = Settings(memory_limit_bytes=BASE_BYTES + 1050 * KIB)
 BODY = b"x" * (10 * KIB)
 FULL_COUNT = 110
 #: More than there is room for, and less than a socket keeps beyond it.
-HALF_A_MESSAGE = publish_frames(1, "jobs", b"x" * (2200 * KIB))[: 1200 * KIB]
+A_MESSAGE = publish_frames(1, "jobs", b"x" * (2200 * KIB))
+HALF_A_MESSAGE, MORE_OF_IT = A_MESSAGE[: 1200 * KIB], A_MESSAGE[1200 * KIB : 1201 * KIB]
 
 
 async def fill(client: Client, *, count: int = FULL_COUNT) -> None:
@@ -256,6 +257,7 @@ async def test_half_a_message_counts_and_its_publisher_waits(autojump_clock: Moc
         await client.send_bytes(HALF_A_MESSAGE)
         await wait_all_tasks_blocked()
         assert stage.server.alarm == "low on memory"
+        await client.send_bytes(MORE_OF_IT)
         blocked = await client.expect(m.ConnectionBlocked)
 
         assert blocked.reason == "low on memory"
