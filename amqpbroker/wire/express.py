@@ -10,7 +10,7 @@ that deleting its calls changes speed only; tests/models/test_lanes_agree.py hol
                 03 channel size  body CE                         absent for an empty body
     an ack      01 channel 0000000D  003C 0050 tag multiple CE
 
-Speed: 100-byte bodies, one core: bench/lanes.py.  The inner loop takes messages that repeat
+Speed: the inner loop takes messages that repeat
 method, properties and body size, comparing one prefix; a message that differs costs the outer
 loop, and one with a new routing key the plain lane.
 """
