@@ -104,6 +104,18 @@ def test_messages_published_together_wait_each_for_itself(bench: Bench) -> None:
     assert bench.bodies() == [b"1", b"2", b"3"]
 
 
+def test_thousands_are_routed_at_once_each_with_its_own_headers(bench: Bench) -> None:
+    for delay_ms in range(1, 3001):
+        bench.publish(str(delay_ms).encode(), delay_ms)
+    bench.broker.advance(START_MS + 3000)
+
+    for delay_ms in range(1, 3001):
+        answer = bench.channel.get("jobs", no_ack=True)
+        assert answer is not None
+        assert answer[1].body == str(delay_ms).encode()
+        assert answer[1].properties.headers["x-delay"] == Field("l", -delay_ms)
+
+
 def test_a_consumer_gets_a_delayed_message(bench: Bench) -> None:
     consume(bench.channel, "jobs", "c", no_ack=True)
     bench.publish(b"hello", 10)

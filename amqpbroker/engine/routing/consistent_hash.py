@@ -19,7 +19,7 @@ the number of buckets.  RabbitMQ uses the same with another hash, so its choices
 """
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar, Final
 
 from amqpbroker.engine.routing.equality import comparable
@@ -72,11 +72,11 @@ class ConsistentHashRouter(OneDestinationRouter):
             self._owners.remove(binding.destination)
             self._buckets = [one for one in self._buckets if one != binding.destination]
 
-    def choose(self, routing_keys: Sequence[str], properties: Properties) -> Iterable[Hashable]:
-        buckets = self._buckets
-        if not buckets:
-            return ()
-        return (buckets[_jump(hash_of(self._hashed(routing_keys, properties)), len(buckets))],)
+    def _choices(self) -> Sequence[Hashable]:
+        return self._buckets
+
+    def _index(self, count: int, routing_keys: Sequence[str], properties: Properties) -> int:
+        return _jump(hash_of(self._hashed(routing_keys, properties)), count)
 
     def _hashed(self, routing_keys: Sequence[str], properties: Properties) -> bytes:
         """What is hashed of a message."""

@@ -4,6 +4,7 @@ Such a type chooses once a message, whatever number of keys it is routed by: key
 make no further choices (S-137, S-139).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from hashlib import blake2b
 from typing import ClassVar
@@ -13,7 +14,7 @@ from amqpbroker.spec.method import encode_shortstr
 from amqpbroker.spec.properties import Properties
 
 
-class OneDestinationRouter:
+class OneDestinationRouter(ABC):
     """Chooses among all bindings; a subclass says how.
 
     A destination stands in for each of its bindings, as in RabbitMQ: who is bound twice is chosen
@@ -29,7 +30,7 @@ class OneDestinationRouter:
         self._bound = {}
         self._destinations = None
 
-    def check(self, binding: Binding) -> None:
+    def check(self, binding: Binding) -> None:  # noqa: B027  not to be overridden by all
         """Refuse nothing: key and arguments mean nothing."""
 
     def bind(self, binding: Binding) -> None:
@@ -45,16 +46,20 @@ class OneDestinationRouter:
 
     def choose(self, routing_keys: Sequence[str], properties: Properties) -> Iterable[Hashable]:
         """The destination for a message with these keys, of which there is at least one."""
-        destinations = self._destinations
-        if destinations is None:
-            destinations = self._destinations = tuple(self._bound.values())
-        if not destinations:
+        choices = self._choices()
+        if not choices:
             return ()
-        return (destinations[self._index(len(destinations), routing_keys, properties)],)
+        return (choices[self._index(len(choices), routing_keys, properties)],)
 
+    def _choices(self) -> Sequence[Hashable]:
+        """The destinations to choose from, some of them several times."""
+        if self._destinations is None:
+            self._destinations = tuple(self._bound.values())
+        return self._destinations
+
+    @abstractmethod
     def _index(self, count: int, routing_keys: Sequence[str], properties: Properties) -> int:
-        """Which of *count* destinations, of which there is at least one."""
-        raise NotImplementedError
+        """Which of *count* choices, of which there is at least one."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} bindings={len(self._bound)}>"
