@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from queue_stage import QUEUE, QueueStage
+from queue_stage import QUEUE, WORKERS_MAX, QueueStage
 
 from amqpbroker.engine import topology
 
@@ -26,6 +26,17 @@ class ExpiryModel(QueueStage):
         self.touch()
 
         assert (state.message_count, state.consumer_count) == (len(self.ready), len(self.workers))
+
+    @rule(at=st.integers(0, 2), message_count=st.integers(1, 4), by_ms=st.integers(0, 5))
+    def come_too_late(self, at: int, message_count: int, by_ms: int) -> None:
+        """In one pass time goes on, and somebody wants what has expired meanwhile (S-294)."""
+        for number in range(message_count):
+            self.publish_one(None, number, 0)
+        self.finish_pass()
+        self.advance(by_ms, False)
+        if len(self.workers) < WORKERS_MAX:
+            self.start(at, True, 0, 0)
+        self.finish_pass()
 
     def check_after_pass(self) -> None:
         """What is next has time left, and the engine asks to be woken when it has not."""
