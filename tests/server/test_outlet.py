@@ -1,0 +1,73 @@
+"""A session's outlet sits the exam of outlets: what it queues is read back, frame by frame."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from contracts import check_outlet
+from recording import Cancelled, Confirmed, Delivered, Refused, Returned, Told
+
+from amqpbroker.server.outbox import Outbox
+from amqpbroker.server.outlet import SessionOutlet
+from amqpbroker.spec import methods as m
+from amqpbroker.spec.constants import FRAME_METHOD
+from amqpbroker.spec.method import Method, decode_method
+from amqpbroker.wire.frames import read_frame
+
+
+@pytest.fixture
+def outbox() -> Iterator[Outbox]:
+    """An outbox that is never flushed."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Outbox(ours)
+
+
+def learnt_from(raw: bytes) -> list[Told]:
+    """What a client reads."""
+    messages: list[tuple[int, Method, list[bytes]]] = []
+    position = 0
+    while (frame := read_frame(raw, position, 4096)) is not None:
+        position = frame.end
+        payload = bytes(frame.payload)
+        if frame.type == FRAME_METHOD:
+            messages.append((frame.channel_number, decode_method(payload), []))
+        else:
+            assert messages[-1][0] == frame.channel_number
+            messages[-1][2].append(payload)
+    assert position == len(raw)
+    return [told_by(number, method, b"".join(content[1:])) for number, method, content in messages]
+
+
+def told_by(number: int, method: Method, body: bytes) -> Told:
+    match method:
+        case m.BasicDeliver():
+            tag, redelivered = method.delivery_tag, method.redelivered
+            return Delivered(number, method.consumer_tag, tag, redelivered, body)
+        case m.BasicReturn():
+            return Returned(number, method.reply_code, method.reply_text, body)
+        case m.BasicAck():
+            return Confirmed(number, method.delivery_tag, method.multiple)
+        case m.BasicNack():
+            return Refused(number, method.delivery_tag, method.multiple)
+        case _:
+            assert isinstance(method, m.BasicCancel)
+            return Cancelled(number, method.consumer_tag)
+
+
+def test_a_sessions_outlet_is_an_outlet(outbox: Outbox) -> None:
+    outlet = SessionOutlet(outbox, 4096, lambda: None)
+
+    check_outlet(lambda: (outlet, lambda: learnt_from(b"".join(outbox.pieces))))
+
+
+def test_everything_added_is_counted_and_told_of(outbox: Outbox) -> None:
+    calls: list[int] = []
+    outlet = SessionOutlet(outbox, 4096, lambda: calls.append(outbox.byte_count))
+
+    check_outlet(lambda: (outlet, lambda: learnt_from(b"".join(outbox.pieces))))
+
+    assert len(calls) == 7
+    assert calls[-1] == outbox.byte_count == sum(map(len, outbox.pieces))
