@@ -324,9 +324,10 @@ class Queue:
         position, message = head
         self._drop_expired(self.broker.now_ms)  # so that what is left is what counts
         if no_ack:
+            shown = self.shown(position, message)  # while its failures are known
             self._release((position,), (message,))
-        else:
-            self.unacked_count += 1
+            return position, shown, redelivered
+        self.unacked_count += 1
         return position, message, redelivered
 
     def shown(self, position: int, message: Message) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from brokers import message_of
+from brokers import Client, declare, make_broker, message_of, publish
 
 from amqpbroker.engine.quorum import FailedDeliveries, QuorumOrder, check_properties
 from amqpbroker.spec.errors import ChannelException
@@ -123,3 +123,18 @@ def test_a_durable_queue_that_belongs_to_nobody_is_fine() -> None:
     answer = check_properties("q", durable=True, exclusive=False, auto_delete=False)
 
     assert answer is None
+
+
+def test_a_get_that_nobody_acks_shows_the_count_too() -> None:
+    channel = Client(make_broker()).open()
+    declare(channel, "q", durable=True, arguments={"x-queue-type": longstr("quorum")})
+    publish(channel, "q", b"x")
+    shown: list[Field | None] = []
+    for no_ack in (False, False, True):
+        answer = channel.get("q", no_ack=no_ack)
+        assert answer is not None
+        shown.append(answer[1].properties.headers.get("x-delivery-count"))
+        if not no_ack:
+            channel.reject(answer[0], multiple=False, requeue=True)
+
+    assert shown == [None, Field("l", 1), Field("l", 2)]  # as RabbitMQ 4.0.5
