@@ -300,6 +300,7 @@ class VHost:
             self.generation += 1
             if exchange.intake is not None:
                 exchange.intake.close()
+                exchange.intake = None  # some know their exchange, and no cycle must stay
             for binding in list(exchange.bindings):
                 exchange.remove(binding)
                 del _incoming(binding.destination)[binding]

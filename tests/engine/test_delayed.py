@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from brokers import Client, consume, declare, make_broker, message_of, publish
 from recording import Confirmed, Delivered, Returned
@@ -341,3 +344,16 @@ def test_a_type_that_cannot_be_delayed_is_refused(
 
     assert caught.value.reply_text == f"PRECONDITION_FAILED - {text}"
     assert "new" not in vhost.exchanges
+
+
+def test_a_deleted_exchange_goes_without_the_garbage_collector() -> None:
+    bench = Bench()
+    bench.publish(b"x", 1000)
+    left = weakref.ref(bench.held)
+    del bench.exchange
+    gc.disable()
+    try:
+        bench.channel.vhost.delete_exchange("later")
+        assert left() is None
+    finally:
+        gc.enable()
