@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from brokers import make_broker
 from trio.testing import MockClock
@@ -117,3 +118,21 @@ async def test_what_is_overdue_is_called_at_once(autojump_clock: MockClock) -> N
         await wait(0.001)
 
         assert called == ["overdue"]
+
+
+async def test_a_bug_in_what_is_due_stops_neither_the_clock_nor_what_is_due_next(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[str] = []
+
+    def fail() -> None:
+        raise RuntimeError("full of holes")
+
+    async with a_clock() as (broker, clock, _):
+        broker.schedule.call_at(broker.now_ms, fail)
+        broker.schedule.call_at(broker.now_ms, lambda: called.append("next"))
+        clock.tick()  # as at the start of a round, where nobody else would catch it
+        clock.tick()
+
+    assert called == ["next"]
+    assert "full of holes" in caplog.text
