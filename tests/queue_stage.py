@@ -35,6 +35,16 @@ WORKERS_MAX = 5
 
 #: How the pass goes on behind a verb: whether it ends then.
 ends = st.sampled_from([True, True, False])
+#: Consumers to begin with: (desk, no_ack, priority, prefetch count).
+staffs = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from([False, False, True]),
+        st.sampled_from([0, 0, 1, 2]),
+        st.integers(0, 3),
+    ),
+    max_size=4,
+)
 
 
 @attrs.define(eq=False)
@@ -195,7 +205,7 @@ class QueueStage(RuleBasedStateMachine):
 
     # What clients do
 
-    @rule(data=st.data(), message_count=st.sampled_from([1, 1, 2, 3, 6]), end=ends)
+    @rule(data=st.data(), message_count=st.sampled_from([1, 3, 6, 10]), end=ends)
     def publish(self, data: st.DataObject, message_count: int, end: bool) -> None:
         for _ in range(message_count):
             self.publish_one(*data.draw(self.letters))
@@ -283,6 +293,7 @@ class QueueStage(RuleBasedStateMachine):
         if not no_ack:
             desk.unacked[tag] = (copy, None, self.incarnation)
 
+    @precondition(lambda self: any(desk.unacked for desk in self.desks))
     @rule(
         at=st.integers(0, 2),
         offset=st.integers(0, 5),
@@ -292,10 +303,9 @@ class QueueStage(RuleBasedStateMachine):
     )
     def settle(self, at: int, offset: int, outcome: str, many: bool, end: bool) -> None:
         """Settle one of the oldest tags, or everything up to it."""
-        desk = self.desks[at]
+        busy = [desk for desk in self.desks if desk.unacked]
+        desk = busy[at % len(busy)]
         tags = sorted(desk.unacked)
-        if not tags:
-            return
         tag = tags[offset % len(tags)]
         if outcome == "ack":
             desk.channel.ack(tag, multiple=many)
@@ -310,6 +320,15 @@ class QueueStage(RuleBasedStateMachine):
             for copy in mine:
                 self.die(copy, "rejected")
         self.after_verb(end)
+
+    @precondition(lambda self: any(desk.unacked for desk in self.desks))
+    @rule()
+    def requeue_everything(self) -> None:
+        """So that messages come back often."""
+        for desk in self.desks:
+            desk.channel.reject(0, multiple=True, requeue=True)
+            self.give_back(self.taken_from(desk))
+        self.finish_pass()
 
     def give_back(self, copies: Sequence[Copy]) -> None:
         """Each to its old place; those of a quorum queue are counted."""
@@ -329,7 +348,9 @@ class QueueStage(RuleBasedStateMachine):
         self.bury_expired(self.now_ms)
 
     @rule(
-        accident=st.sampled_from(["drain", "drain", "congest", "recover", "purge", "close"]),
+        accident=st.sampled_from(
+            ["drain", "drain", "drain", "congest", "recover", "recover", "purge", "close", "delete"]
+        ),
         at=st.integers(0, 2),
         end=ends,
     )
@@ -346,8 +367,11 @@ class QueueStage(RuleBasedStateMachine):
             assert self.queue.purge() == len(self.ready)
             while self.ready:
                 self.take_next()
-        else:
+        elif accident == "close":
             self.close_channel(at)
+        else:
+            assert self.broker.delete_queue(self.queue) == len(self.ready)
+            self.begin_again()
         self.after_verb(end)
 
     def taken_from(self, desk: Desk) -> list[Copy]:
@@ -365,12 +389,6 @@ class QueueStage(RuleBasedStateMachine):
         if workers:
             self.touch()
         self.desks[at] = Desk(desk.client.open(desk.channel.number), desk.client)
-
-    @rule(end=ends)
-    def delete(self, end: bool) -> None:
-        assert self.broker.delete_queue(self.queue) == len(self.ready)
-        self.begin_again()
-        self.after_verb(end)
 
     def begin_again(self) -> None:
         self.reset()
@@ -414,6 +432,7 @@ class QueueStage(RuleBasedStateMachine):
             self.bury_expired(self.now_ms - 1)
         self.bury_expired(self.now_ms)
         self.bury_surplus()
+        self.bury_expired(self.now_ms)
 
     def next_worker(self) -> Worker | None:
         if self.terms.get("single-active-consumer"):

@@ -222,6 +222,7 @@ class Queue:
             self._drop_expired(self.broker.now_ms - 1)
         self._drop_expired(self.broker.now_ms)
         self._drop_surplus()
+        self._drop_expired(self.broker.now_ms)  # what the surplus hid
         self._await_expiry()
 
     def _dispatch_some(self) -> bool:

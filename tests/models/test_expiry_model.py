@@ -38,6 +38,15 @@ class ExpiryModel(QueueStage):
             self.start(at, True, 0, 0)
         self.finish_pass()
 
+    @rule(first_ms=st.integers(3, 9), second_ms=st.integers(1, 9))
+    def take_what_is_next(self, first_ms: int, second_ms: int) -> None:
+        """Another message is next then, with another time."""
+        for time_ms in (first_ms, second_ms):
+            self.publish_one(None, time_ms, 0)
+        self.finish_pass()
+        self.get(0, True)
+        self.finish_pass()
+
     def check_after_pass(self) -> None:
         """What is next has time left, and the engine asks to be woken when it has not."""
         deadline_ms = self.broker.schedule.next_deadline_ms()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from brokers import Client, declare, make_broker, publish
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
-from queue_stage import QueueStage
-
-staffs = st.lists(
-    st.tuples(st.integers(0, 2), st.booleans(), st.just(0), st.integers(1, 3)), max_size=2
-)
+from queue_stage import QueueStage, arguments_of, properties_for, staffs
 
 
 class LimitsModel(QueueStage):
@@ -58,3 +55,14 @@ TestLimitsModel = LimitsModel.TestCase
 TestLimitsModel.settings = settings(
     settings(), max_examples=settings().max_examples * 2, stateful_step_count=50
 )
+
+
+def test_what_the_surplus_hid_expires_in_the_same_pass() -> None:
+    client = Client(make_broker())
+    queue = declare(client.open(), "q", arguments=arguments_of({"max-length": 1}))
+    publish(client.connection.channels[1], "q", b"one too many")
+    publish(client.connection.channels[1], "q", b"short", properties=properties_for(None, 0))
+
+    client.finish_pass()
+
+    assert queue.ready_count == 0

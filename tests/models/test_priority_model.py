@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from queue_stage import QueueStage
+from queue_stage import QueueStage, staffs
 
 
 class PriorityModel(QueueStage):
@@ -16,10 +16,14 @@ class PriorityModel(QueueStage):
     )
 
     @initialize(
-        priority_max=st.sampled_from([0, 1, 2, 5, 255]), ttl_ms=st.sampled_from([None, None, 4])
+        priority_max=st.sampled_from([0, 1, 2, 5, 255]),
+        ttl_ms=st.sampled_from([None, None, 4]),
+        staff=staffs,
     )
-    def begin(self, priority_max: int, ttl_ms: int | None) -> None:
-        self.open({"max-priority": priority_max, "message-ttl": ttl_ms})
+    def begin(
+        self, priority_max: int, ttl_ms: int | None, staff: list[tuple[int, bool, int, int]]
+    ) -> None:
+        self.open({"max-priority": priority_max, "message-ttl": ttl_ms}, staff)
 
     @rule()
     def take_the_whole_queue(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
-from queue_stage import QueueStage
+from queue_stage import QueueStage, staffs
 
 
 class QuorumModel(QueueStage):
@@ -19,15 +19,23 @@ class QuorumModel(QueueStage):
         delivery_limit=st.sampled_from([None, -1, 0, 1, 2]),
         length_max=st.sampled_from([None, None, 4]),
         ttl_ms=st.sampled_from([None, None, 6]),
+        staff=staffs,
     )
-    def begin(self, delivery_limit: int | None, length_max: int | None, ttl_ms: int | None) -> None:
+    def begin(
+        self,
+        delivery_limit: int | None,
+        length_max: int | None,
+        ttl_ms: int | None,
+        staff: list[tuple[int, bool, int, int]],
+    ) -> None:
         self.open(
             {
                 "queue-type": "quorum",
                 "delivery-limit": delivery_limit,
                 "max-length": length_max,
                 "message-ttl": ttl_ms,
-            }
+            },
+            staff,
         )
 
     def check_after_pass(self) -> None:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
-from queue_stage import Copy, QueueStage, Worker
-
-staffs = st.lists(
-    st.tuples(
-        st.integers(0, 2), st.booleans(), st.sampled_from([0, 0, 1, 2]), st.sampled_from([0, 1, 2])
-    ),
-    max_size=4,
-)
+from queue_stage import Copy, QueueStage, Worker, staffs
 
 
 class SingleActiveModel(QueueStage):
