@@ -74,13 +74,20 @@ class Broker:
         while (callback := self.schedule.take_due(now_ms)) is not None:
             callback()
 
-    def dispatch(self) -> None:
-        """Give out what the pass has made ready, and route what has died."""
+    def dispatch(self, deaths_max: int | None = None) -> None:
+        """Give out what the pass has made ready, and route what has died.
+
+        No more than *deaths_max* dead letters are routed; the others wait in `deaths`.
+        """
+        routed_count = 0
         while self.to_dispatch or self.deaths:
-            while self.deaths:
+            while self.deaths and routed_count != deaths_max:
+                routed_count += 1
                 self._dead_letter(*self.deaths.popleft())
             if self.to_dispatch:
                 next(iter(self.to_dispatch)).dispatch()
+            elif self.deaths:
+                return
 
     def _dead_letter(self, message: Message, queue: Queue, reason: Reason) -> None:
         """Publish a message that died in *queue* to its dead-letter exchange (S-275)."""

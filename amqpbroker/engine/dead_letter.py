@@ -9,8 +9,8 @@ such headers itself means nothing (S-274 to S-291; S-285: 4.0 and later).
     x-first-death-*    reason, queue and exchange of the first one
     x-last-death-*     of the latest one
 
-(D1) A message that has died is in exactly one place: `Broker.dispatch` routes it before anything
-     else happens, and it is in no queue until then.
+(D1) A message that has died is in exactly one place: `Broker.deaths`, in the order of the deaths,
+     until `Broker.dispatch` routes it; it is in no queue until then.
 (D2) A message that nobody rejected does not go round: it skips queues that it has died in since
      (S-286).
 """

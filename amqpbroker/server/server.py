@@ -37,6 +37,8 @@ _ALARM_END_SHARE: Final = 0.95
 HELD_BACK_LOOK_SECONDS: Final = 0.001
 #: How long the door stays shut when there is no room for another client.
 DOOR_SECONDS: Final = 1.0
+#: A dead letter takes some 40 us: more at once (a nack of 100,000) would keep everybody waiting.
+DEATHS_A_ROUND: Final = 500
 _ACCEPTS_A_ROUND: Final = 64
 
 
@@ -128,14 +130,14 @@ class Server:
                 session.flush()
             self._watch_memory()  # who was dropped has left its messages; who waits must be told
         self._clock.wait()
-        if self.broker.to_dispatch or self.to_work_off:
+        if self.broker.to_dispatch or self.broker.deaths or self.to_work_off:
             return 0
         return HELD_BACK_LOOK_SECONDS if self.held_back else None
 
     def dispatch(self) -> None:
         """Let the broker give out what is ready."""
         try:
-            self.broker.dispatch()
+            self.broker.dispatch(DEATHS_A_ROUND)
         except Exception:  # a bug of ours hurts the queue that it hit, nobody else
             logger.exception("a bug in the broker, while dispatching")
 

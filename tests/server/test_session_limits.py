@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 
 import trio
+from brokers import Client as EngineClient
+from brokers import declare, publish
 from server_stage import Client, Stage, a_stage, publish_frames
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES
+from amqpbroker.server.server import DEATHS_A_ROUND
 from amqpbroker.server.session import Session
 from amqpbroker.spec import methods as m
+from amqpbroker.spec.table import longstr
 from amqpbroker.wire.writer import method_frame
 
 MIB = 1024 * 1024
@@ -238,3 +242,23 @@ async def test_a_client_that_comes_and_goes_leaves_nothing(autojump_clock: MockC
         assert (server.to_work_off, server.broker.connections) == ({}, {})
         assert len(server.reactor._ready) == 0
         assert len(server.timekeeper._timers) < 1_100
+
+
+async def test_many_deaths_at_once_are_routed_some_a_round(autojump_clock: MockClock) -> None:
+    async with a_stage() as stage:
+        broker = stage.server.broker
+        channel = EngineClient(broker).open()
+        to_the_dead = {"x-dead-letter-exchange": longstr("")}
+        to_the_dead["x-dead-letter-routing-key"] = longstr("dead")
+        declare(channel, "jobs", arguments=to_the_dead)
+        dead = declare(channel, "dead")
+        publish(channel, "jobs", *[b"x"] * (2 * DEATHS_A_ROUND + 1))
+        while channel.get("jobs", no_ack=False) is not None:
+            pass
+        channel.reject(0, multiple=True, requeue=False)
+        counts = list[int]()
+        while stage.server.finish_round() == 0:
+            counts.append(dead.ready_count)
+
+        assert counts == [DEATHS_A_ROUND, 2 * DEATHS_A_ROUND]
+        assert dead.ready_count == 2 * DEATHS_A_ROUND + 1
