@@ -62,12 +62,12 @@ class MalformedProperties(ValueError):
 class Properties:
     """The properties of a message, by the bytes that they came in.  Never mutated.
 
-    `delivery_mode` and `priority` are read at once; the others by `text` and `headers`.
+    `delivery_mode` and `priority` are read at once; the others by `text` and `headers`.  Where
+    they stand is not kept: a queue may hold a million of these.
     """
 
     __slots__ = (
         "_headers",
-        "_spans",
         "delivery_mode",
         "is_persistent",
         "may_have_cc",
@@ -82,7 +82,6 @@ class Properties:
     is_persistent: bool
     may_have_cc: bool  # there are headers, and CC or BCC may be among them
     needs_a_look: bool  # before it is routed: CC, reply-to, user-id or expiration
-    _spans: dict[str, tuple[int, int]]  # {property: (start, end) of its value in raw}
     _headers: Table | None
 
     def __init__(self, raw: bytes) -> None:
@@ -92,35 +91,35 @@ class Properties:
         """
         self.raw = raw
         self._headers = None
-        self._spans = _spans_of(raw)
-        self.delivery_mode = self._octet("delivery_mode")
-        self.priority = self._octet("priority")
+        spans = _spans_of(raw)
+        self.delivery_mode = raw[spans["delivery_mode"][0]] if "delivery_mode" in spans else None
+        self.priority = raw[spans["priority"][0]] if "priority" in spans else None
         self.is_persistent = self.delivery_mode == DELIVERY_MODE_PERSISTENT
         # Speed: decoding a task's headers costs some 5 us, and hardly any have these.
-        self.may_have_cc = "headers" in self._spans and b"CC" in raw
+        self.may_have_cc = "headers" in spans and b"CC" in raw
         self.needs_a_look = self.may_have_cc or bool(_SHORT.unpack_from(raw)[0] & _LOOK_AT)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._spans
+        return bool(_SHORT.unpack_from(self.raw)[0] & _FLAG_OF[name])
 
     def text(self, name: str) -> str | None:
         """The value of a short string property, or None when it is absent."""
-        span = self._spans.get(name)
-        if span is None:
+        if name not in self:
             return None
-        return self.raw[span[0] + 1 : span[1]].decode("utf-8", "surrogateescape")
+        start, end = _spans_of(self.raw)[name]
+        return self.raw[start + 1 : end].decode("utf-8", "surrogateescape")
 
     @property
     def timestamp(self) -> int | None:
         """Seconds since 1970, or None when absent."""
-        span = self._spans.get("timestamp")
+        span = _spans_of(self.raw).get("timestamp")
         return None if span is None else _TIMESTAMP.unpack_from(self.raw, span[0])[0]
 
     @property
     def headers(self) -> Table:
         """The headers table, decoded once; empty when there is none."""
         if self._headers is None:
-            span = self._spans.get("headers")
+            span = _spans_of(self.raw).get("headers")
             self._headers = EMPTY_TABLE if span is None else decode_table(self.raw, *span)[0]
         return self._headers
 
@@ -132,14 +131,15 @@ class Properties:
         assert changes.keys() <= NAMES.keys(), "no such property"
         flags = 0
         pieces: list[bytes] = []
+        spans = _spans_of(self.raw)
         for flag, name, kind in _WIRE_ORDER:
             if name in changes:
                 value = changes[name]
                 if value is None:
                     continue
                 pieces.append(_encode(kind, value))
-            elif name in self._spans:
-                start, end = self._spans[name]
+            elif name in spans:
+                start, end = spans[name]
                 pieces.append(self.raw[start:end])
             else:
                 continue
@@ -147,11 +147,7 @@ class Properties:
         return Properties(_SHORT.pack(flags) + b"".join(pieces))
 
     def __repr__(self) -> str:
-        return f"<Properties {' '.join(self._spans) or 'none'}>"
-
-    def _octet(self, name: str) -> int | None:
-        span = self._spans.get(name)
-        return None if span is None else self.raw[span[0]]
+        return f"<Properties {' '.join(_spans_of(self.raw)) or 'none'}>"
 
 
 def _spans_of(raw: bytes) -> dict[str, tuple[int, int]]:
