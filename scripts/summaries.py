@@ -3,8 +3,8 @@
     python scripts/summaries.py            rewrite them
     python scripts/summaries.py --check    only say whether they are up to date, by the status
 
-docs/compatibility.md is cut to one row an AMQP class, docs/performance.md to the first figure of
-each workload.  A page that is not there, or holds no table yet, leaves an empty place.
+docs/compatibility.md is cut to one row an AMQP class or feature, docs/performance.md to the first
+figure of each workload.  A page that is not there, or holds no table yet, leaves an empty place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+AREAS = {"dead": "dead-lettering", "direct": "direct reply-to"}
+"""{first word of a case's name: what it is about, where that is no class of AMQP}"""
 SAME = "same"  # how docs/compatibility.md says that an answer is word for word RabbitMQ 4.0.5's
 
 
@@ -27,6 +29,7 @@ def compatibility(page: str) -> str:
     as_4_0: Counter[str] = Counter()
     for title, heads, rows in tables(page):
         area = title.partition("_")[0]
+        area = AREAS.get(area, area)
         for row in rows:
             cells = dict(zip(heads, row, strict=False))
             held[area] += 1

@@ -24,6 +24,7 @@ EXAMPLE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
+NAMED_IN_FILE = re.compile(r"`(\w+)` in `((?:cli|engine|server|spec|wire)/\w+\.py)`")
 RUN_SECONDS_MAX = 60
 
 EXAMPLES = [
@@ -81,6 +82,26 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     ]
 
     assert broken == []
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert {found["target"] for found in LINK.finditer(index)} & pages == pages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_limits_that_a_page_names_exist(page: Path) -> None:
+    """A name in capitals, or a setting, before the file that it stands in."""
+    named = NAMED_IN_FILE.findall(page.read_text(encoding="utf-8"))
+    missing = [
+        (name, file)
+        for name, file in named
+        if not re.search(rf"\b{name}\b", (ROOT / "amqpbroker" / file).read_text(encoding="utf-8"))
+    ]
+
+    assert missing == []
 
 
 def test_the_commands_of_the_readme_exist() -> None:
