@@ -39,7 +39,7 @@ def died(message: Message, *places: tuple[str, Reason]) -> Message:
 def test_the_first_death_is_written_as_rabbitmq_writes_it() -> None:
     letter = dead_letter(a_message(expiration="50", priority=3), a_queue(), "expired", NOW_MS)
 
-    headers = letter.properties.headers
+    headers = dict(letter.properties.headers)
     assert list(headers) == sorted(headers)
     assert headers.pop("x-death") == Field(
         "A",
