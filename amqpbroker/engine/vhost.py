@@ -306,9 +306,7 @@ class VHost:
                 del _incoming(binding.destination)[binding]
             for binding in list(exchange.incoming):
                 del exchange.incoming[binding]
-                source = self.exchanges.get(binding.source_name)
-                if source is None:
-                    continue
+                source = self.exchanges[binding.source_name]
                 source.remove(binding)
                 if source.auto_delete and not source.bindings:
                     to_remove.append(source)
