@@ -38,6 +38,17 @@ class ExpiryModel(QueueStage):
             self.start(at, True, 0, 0)
         self.finish_pass()
 
+    @rule(by_ms=st.lists(st.sampled_from([1, 5, 6, 30]), max_size=3), looks=st.booleans())
+    def leave_it_alone(self, by_ms: list[int], looks: bool) -> None:
+        """A queue without consumers lives on as long as it is used in time (S-195)."""
+        while self.workers:
+            self.cancel(0, False)
+        self.finish_pass()
+        for one in by_ms:
+            self.advance(one, True)
+            if looks:
+                self.look_whether_it_is_there()
+
     @rule(first_ms=st.integers(3, 9), second_ms=st.integers(1, 9))
     def take_what_is_next(self, first_ms: int, second_ms: int) -> None:
         """Another message is next then, with another time."""
