@@ -52,7 +52,7 @@ class BrokerProcess:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2].rstrip("/"))
+        return int(self.url.rpartition(":")[2].partition("/")[0])
 
     def peak_bytes(self) -> int:
         """The most memory that it has had at any time."""

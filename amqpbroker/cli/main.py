@@ -37,7 +37,13 @@ examples:
   amqpbroker serve --memory-limit 512MiB    publishers wait when messages take more
   RABBITMQ_DEFAULT_USER=app RABBITMQ_DEFAULT_PASS=secret amqpbroker serve
 
-Every option can be set as AMQPBROKER_<NAME>, with the dashes as underscores.
+Every option but --memory can be set as AMQPBROKER_<NAME>, with the dashes as underscores
+(AMQPBROKER_VHOST takes several names, with commas between them); the variables of RabbitMQ's
+image work as well: RABBITMQ_DEFAULT_USER, RABBITMQ_DEFAULT_PASS, RABBITMQ_DEFAULT_VHOST and
+RABBITMQ_NODE_PORT. What is given as an option wins.
+
+When the broker is ready, the first line on standard output ends with its URL, without the
+password unless it is guest's; the second is what tools made for RabbitMQ wait for.
 """
 
 
@@ -45,14 +51,21 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
-        raise SystemExit(2)
+        _fail(self.prog, message)
+
+
+def _fail(command: str, message: str) -> NoReturn:
+    print(f"{command}: {message} (see '{command} --help')", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console script; its exit status."""
     parser = _make_parser()
-    values = parser.parse_args(arguments)
+    values, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = f"{parser.prog} {values.command}" if values.command else parser.prog
+        _fail(command, f"unrecognized arguments: {' '.join(unknown)}")
     if values.command is None:
         parser.print_help()
         return 2
@@ -129,4 +142,4 @@ def _take_environment(parser: argparse.ArgumentParser) -> None:
     for variable, option in _ENVIRONMENT.items():
         value = os.environ.get(variable)
         if value is not None:
-            parser.set_defaults(**{option: [value] if option == "vhost" else value})
+            parser.set_defaults(**{option: value.split(",") if option == "vhost" else value})

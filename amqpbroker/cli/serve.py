@@ -84,9 +84,13 @@ def _explain(error: OSError | UnicodeError, host: str, port: int) -> str:
 
 
 def _ready_lines(settings: "Settings") -> list[str]:
-    login = "guest:guest@" if settings.default_password == settings.default_user == "guest" else ""
+    from urllib.parse import quote  # loaded by then, and not before the port is open
+
+    user, vhost_name = settings.default_user, settings.vhost_names[0]
+    login = "guest:guest" if settings.default_password == user == "guest" else quote(user, safe="")
+    path = "" if vhost_name == "/" else quote(vhost_name, safe="")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host or "0.0.0.0"
     return [
-        f"amqpbroker {__version__} is ready: amqp://{login}{host}:{settings.port}/",
+        f"amqpbroker {__version__} is ready: amqp://{login}@{host}:{settings.port}/{path}",
         " Server startup complete",
     ]

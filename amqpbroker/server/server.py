@@ -39,6 +39,7 @@ HELD_BACK_LOOK_SECONDS: Final = 0.001
 DOOR_SECONDS: Final = 1.0
 #: A dead letter takes some 40 us: more at once (a nack of 100,000) would keep everybody waiting.
 DEATHS_A_ROUND: Final = 500
+_MIB: Final = 1024 * 1024
 _ACCEPTS_A_ROUND: Final = 64
 
 
@@ -154,9 +155,10 @@ class Server:
             if held_bytes > self._room_bytes:
                 self.alarm = "low on memory"
                 logger.warning(
-                    "memory alarm: messages take %d bytes of %d; publishers wait",
-                    held_bytes,
-                    self._room_bytes,
+                    "memory alarm: messages take %.1f MiB of the %.1f MiB that the limit leaves "
+                    "for them; publishers wait",
+                    held_bytes / _MIB,
+                    self._room_bytes / _MIB,
                 )
         elif held_bytes <= self._room_bytes * _ALARM_END_SHARE:
             self.alarm = None

@@ -284,6 +284,7 @@ class Session:
         if isinstance(event, HeaderReceived):
             self._send(0, self._handshake.start())
         else:
+            logger.warning("%s: this is not AMQP 0-9-1 (TLS is not offered)", self.peer_name)
             self._outbox.add(event.answer)
             self._part()
 
@@ -307,7 +308,10 @@ class Session:
             try:
                 self._send(0, handshake.log_in(method))
             except ConnectionException as error:
-                logger.warning("%s: %s", self.peer_name, error.reply_text)
+                logger.warning(
+                    "%s: login refused: unknown user, wrong password, or guest from elsewhere",
+                    self.peer_name,
+                )
                 if "authentication_failure_close" not in handshake.capabilities:
                     raise HandshakeAborted(error.reply_text) from None
                 self.close(error, seconds=SILENT_CLOSE_SECONDS)
@@ -372,7 +376,7 @@ class Session:
         error.caused_by(method.class_id, method.method_id)
         if not isinstance(error, ChannelException):
             raise error
-        logger.info("%s: channel %d: %s", self.peer_name, channel.number, error.reply_text)
+        logger.warning("%s: channel %d: %s", self.peer_name, channel.number, error.reply_text)
         assert self._engine is not None
         self._engine.tell_confirms()
         self._engine.close_channel(channel.number)

@@ -122,6 +122,7 @@ def test_the_environment_names_user_password_and_vhost() -> None:
     }
     with a_broker(environment=environment) as broker:
         assert "secret" not in " ".join(broker.ready_lines)
+        assert broker.ready_lines[0].endswith(f" amqp://app@127.0.0.1:{broker.port}/shop")
         with RawConnection.open(url(broker, "app:secret", "shop")) as client:
             client.channel().round_trip()
         with RawConnection(url(broker, "guest:guest", "shop")) as refused:
