@@ -149,6 +149,26 @@ class TestTheChannelsLimit:
             consume(channel, "q")
 
 
+def test_without_confirms_there_is_nothing_to_tell(client: Client) -> None:
+    channel = client.connection.channels[1]
+    publish(channel, "jobs", b"1")
+
+    channel.tell_confirms()
+
+    assert client.finish_pass() == []
+
+
+def test_a_quorum_queue_with_a_single_active_consumer_gives_nothing_to_others(
+    client: Client,
+) -> None:
+    channel = client.connection.channels[1]
+    arguments = {"x-queue-type": longstr("quorum"), "x-single-active-consumer": Field("t", True)}
+    declare(channel, "q", durable=True, arguments=arguments)
+
+    with pytest.raises(ChannelException, match="get operations are not supported by quorum"):
+        channel.get("q", no_ack=True)
+
+
 def test_getting_from_an_empty_queue_gets_nothing(client: Client) -> None:
     channel = client.connection.channels[1]
 

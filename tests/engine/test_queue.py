@@ -10,6 +10,7 @@ from brokers import Client, consume, declare, make_broker, publish
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES
 from amqpbroker.spec.errors import ChannelException
+from amqpbroker.spec.table import Field
 
 HEADER_FRAME_BYTES, FRAME_OVERHEAD_BYTES = 22, 8
 
@@ -116,3 +117,45 @@ def test_large_messages_are_dealt_out_in_portions(client: Client) -> None:
     assert 1 <= len(client.finish_pass()) < 20
     client.connection.is_congested = False
     assert queue.ready_count > 0
+
+
+class TestAQueueThatExpires:
+    """S-195: it goes when nobody has used it for a while; to consume, get and declare is use."""
+
+    @pytest.fixture
+    def client(self) -> Client:
+        client = Client(make_broker())
+        declare(client.open(), "short", arguments={"x-expires": Field("I", 1000)})
+        return client
+
+    def has_expired_at(self, client: Client, now_ms: int) -> bool:
+        client.connection.broker.advance(now_ms)
+        return "short" not in client.connection.vhost.queues
+
+    def test_without_use_goes_when_its_time_is_over(self, client: Client) -> None:
+        assert not self.has_expired_at(client, 999)
+        assert self.has_expired_at(client, 1000)
+
+    def test_lives_on_after_every_use(self, client: Client) -> None:
+        channel = client.connection.channels[1]
+        assert not self.has_expired_at(client, 900)
+        channel.get("short", no_ack=True)
+        assert not self.has_expired_at(client, 1800)
+        declare(channel, "short", arguments={"x-expires": Field("I", 1000)})
+
+        assert not self.has_expired_at(client, 2799)
+        assert self.has_expired_at(client, 2800)
+
+    def test_lives_while_it_has_consumers(self, client: Client) -> None:
+        channel = client.connection.channels[1]
+        consume(channel, "short", "c")
+        assert not self.has_expired_at(client, 10_000)
+        channel.cancel("c")
+
+        assert not self.has_expired_at(client, 10_999)
+        assert self.has_expired_at(client, 11_000)
+
+    def test_that_was_deleted_is_not_missed(self, client: Client) -> None:
+        client.connection.broker.delete_queue(client.connection.vhost.queue("short"))
+
+        assert self.has_expired_at(client, 5000)

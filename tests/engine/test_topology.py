@@ -9,7 +9,7 @@ from brokers import Client, consume, declare, make_broker, publish
 
 from amqpbroker.engine import topology
 from amqpbroker.engine.channel import Channel
-from amqpbroker.spec.errors import ChannelException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.table import Field, Table, longstr
 
 Verb = Callable[[Channel], object]
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_told_by_name(channel: Channel) -> None:
     arguments: Table = {}
     no_queue, no_exchange = "404 no queue 'q' in vhost '/'", "404 no exchange 'x' in vhost '/'"
 
-    for verb, expected in (
+    refusals: list[tuple[Verb, str]] = [
         (lambda one: topology.check_queue(one, "q"), no_queue),
         (lambda one: topology.purge_queue(one, "q"), no_queue),
         (lambda one: topology.bind_queue(one, "q", "amq.direct", "", arguments), no_queue),
@@ -111,7 +111,8 @@ def test_what_is_not_there_is_told_by_name(channel: Channel) -> None:
         (lambda one: one.get("q", no_ack=True), no_queue),
         (lambda one: consume(one, "q"), no_queue),
         (lambda one: publish(one, "", b"", exchange="x"), no_exchange),
-    ):  # type: tuple[Verb, str]
+    ]
+    for verb, expected in refusals:
         assert refusal(verb, channel) == expected
 
 
@@ -217,6 +218,16 @@ class TestDeletingAQueue:
 
         assert delete(if_unused=False, if_empty=True) == "406 queue 'jobs' in vhost '/' not empty"
         assert delete(if_unused=True, if_empty=False) == "406 queue 'jobs' in vhost '/' in use"
+
+
+@pytest.mark.parametrize(("if_unused", "flag"), [(True, "if-unused"), (False, "if-empty")])
+def test_a_quorum_queue_is_not_deleted_on_conditions(
+    channel: Channel, if_unused: bool, flag: str
+) -> None:
+    declare(channel, "q", durable=True, arguments={"x-queue-type": longstr("quorum")})
+
+    with pytest.raises(ConnectionException, match=f"queue.delete operations with {flag} flag set"):
+        topology.delete_queue(channel, "q", if_unused=if_unused, if_empty=not if_unused)
 
 
 def test_an_exchange_is_unbound_from_another(channel: Channel) -> None:

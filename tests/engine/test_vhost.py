@@ -149,6 +149,35 @@ class TestBindingsStandAtBothEnds:
         assert len(vhost.queue("q1").bindings) == 1
 
 
+@pytest.mark.parametrize(
+    ("destination_name", "expected"),
+    [("amq.fanout", "Destination not found"), ("quorum", "Queue type rabbit_quorum_queue")],
+)
+def test_a_type_may_ask_what_is_bound(
+    client: Client, vhost: VHost, destination_name: str, expected: str
+) -> None:
+    arguments: Table = {"x-queue-type": longstr("quorum")}
+    declare(client.connection.channels[1], "quorum", durable=True, arguments=arguments)
+    vhost.declare_exchange("local", "x-local-random")
+    bind(vhost, "local", "q1")
+
+    with pytest.raises(ChannelException, match=expected):
+        bind(vhost, "local", destination_name)
+
+    assert routed(vhost, "local") == ["q1"]
+
+
+def test_what_an_exchange_keeps_goes_with_it(client: Client, vhost: VHost) -> None:
+    vhost.declare_exchange("history", "x-recent-history")
+    publish(client.connection.channels[1], "", b"1", exchange="history")
+    kept_bytes = client.connection.broker.held_bytes
+
+    vhost.delete_exchange("history")
+
+    assert kept_bytes > 0
+    assert client.connection.broker.held_bytes == 0
+
+
 class TestAutoDelete:
     """(V3): an exchange goes with the last binding of which it is the source."""
 

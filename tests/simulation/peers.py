@@ -340,17 +340,17 @@ class SimulatedClient:
         self._data += data
         position = 0
         while (frame := read_frame(self._data, position, FRAME_MAX)) is not None:
-            position = frame.end
+            position, payload = frame.end, bytes(frame.payload)
             if frame.type == FRAME_METHOD:
                 assert not self._content, "a method in the middle of a message"
-                method = decode_method(frame.payload)
+                method = decode_method(payload)
                 if isinstance(method, m.BasicDeliver | m.BasicReturn | m.BasicGetOk):
                     self._content = [frame.channel_number, method, b""]
                     self._body_bytes = -1
                 else:
                     self._read_method(frame.channel_number, method)
                 continue
-            self._add_content(frame.channel_number, frame.payload)
+            self._add_content(frame.channel_number, payload)
         self._data = self._data[position:]
 
     def _add_content(self, number: int, payload: bytes) -> None:
