@@ -16,8 +16,8 @@ def test_no_message_is_lost_or_doubled_whatever_clients_do(seed: int) -> None:
 
     day.run(STEP_COUNT)
 
-    assert day.expectation.fates.keys() == set(REASONS)
-    assert day.expectation.fates["acked"] > 500
+    assert day.expectation.fates.keys() <= set(REASONS)
+    assert day.expectation.fates["acked"] > 100, "hardly anything happened"
 
 
 def test_the_same_seed_makes_the_same_day(seed: int) -> None:
