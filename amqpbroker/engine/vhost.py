@@ -288,15 +288,14 @@ class VHost:
             del _incoming(binding.destination)[binding]
             if source.auto_delete and not source.bindings:
                 emptied.append(source)
-        self.generation += 1
+            self.generation += 1
         self._remove_exchanges(emptied)
 
     def _remove_exchanges(self, exchanges: list[Exchange]) -> None:
         """Remove exchanges and all that falls with them (V3)."""
         to_remove = list(exchanges)
         for exchange in to_remove:
-            if self.exchanges.pop(exchange.name, None) is None:
-                continue
+            del self.exchanges[exchange.name]
             self.generation += 1
             if exchange.intake is not None:
                 exchange.intake.close()
