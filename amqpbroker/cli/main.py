@@ -26,7 +26,6 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "AMQPBROKER_DEFAULT_USER": "default_user",
     "AMQPBROKER_DEFAULT_PASSWORD": "default_password",
     "AMQPBROKER_DEFAULT_VHOST": "default_vhost",
-    "AMQPBROKER_VHOST": "vhost",
     "AMQPBROKER_LOG_LEVEL": "log_level",
     "AMQPBROKER_EXPRESS": "express",
 }
@@ -69,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if values.command is None:
         parser.print_help()
         return 2
+    if values.vhost is None:
+        values.vhost = os.environ.get("AMQPBROKER_VHOST", "").split(",")
     from amqpbroker.cli.serve import serve  # after the options: a mistake in them costs nothing
 
     return serve(values)
@@ -121,7 +122,7 @@ def _make_parser() -> argparse.ArgumentParser:
         help="the virtual host that exists from the start (default: %(default)s)",
     )  # fmt: skip
     add(
-        "--vhost", action="append", default=[], metavar="NAME",
+        "--vhost", action="append", metavar="NAME",
         help="another virtual host; may be given several times",
     )  # fmt: skip
     add(
@@ -142,4 +143,4 @@ def _take_environment(parser: argparse.ArgumentParser) -> None:
     for variable, option in _ENVIRONMENT.items():
         value = os.environ.get(variable)
         if value is not None:
-            parser.set_defaults(**{option: value.split(",") if option == "vhost" else value})
+            parser.set_defaults(**{option: value})

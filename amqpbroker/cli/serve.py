@@ -41,7 +41,7 @@ def serve(values: argparse.Namespace) -> int:
         has_express=values.express,
         default_user=values.default_user,
         default_password=values.default_password,
-        vhost_names=tuple(dict.fromkeys((values.default_vhost, *values.vhost))),
+        vhost_names=tuple(dict.fromkeys((values.default_vhost, *filter(None, values.vhost)))),
     )
     run(settings, listeners, log_level=values.log_level, ready_lines=_ready_lines(settings))
     return 0

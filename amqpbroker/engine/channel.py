@@ -181,7 +181,8 @@ class Channel:
                     self._offer(message, queues)
                 return
         for queue in queues:
-            if queue.enqueue(messages, content_bytes):
+            queue.enqueue(messages, content_bytes)
+            if queue.is_lagging:
                 self.connection.owe(queue, len(messages))
         if not queues and messages[0].publish.mandatory:
             for message in messages:
@@ -198,6 +199,8 @@ class Channel:
         for queue in queues:
             if not queue.accept(message):
                 has_refused = True
+            elif queue.is_lagging:
+                self.connection.owe(queue, 1)
         if self._confirms is not None:
             if has_refused:
                 self._confirms.refuse()

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 MESSAGE_OVERHEAD_BYTES: Final = 160
 #: A queue with consumers and this many ready messages lags behind its publishers.
 LAGGING_COUNT: Final = 20_000
+#: Messages with more content than this are given out one round at a time.
+LARGE_BYTES: Final = 64 * 1024
 #: How many messages are purged at once.
 _PURGE_COUNT: Final = 1000
 #: At most this much is handed to consumers between two looks at how their connections drain.
@@ -64,6 +66,7 @@ class Queue:
         "_expires_at",
         "_expiry",
         "_failures",
+        "_has_large",
         "_has_own_times",
         "_present",
         "_unused_from_ms",
@@ -128,6 +131,7 @@ class Queue:
         self.held_bytes = 0
         self.is_deleted = False
         self._expires_at: dict[int, int] = {}  # {position: when its time is over}, also unacked
+        self._has_large = False  # there may be messages of more than `LARGE_BYTES`
         self._has_own_times = False  # a message's own expiration may be shorter than those before
         self._expiry: Appointment | None = None  # of the message that is next
         self._disuse: Appointment | None = None
@@ -156,18 +160,21 @@ class Queue:
 
     # The verbs, in the order in which a message meets them
 
-    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> bool:
-        """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`.
+    @property
+    def is_lagging(self) -> bool:
+        """Whether more messages wait than its consumers are about to get (Q3)."""
+        return self.order.count > LAGGING_COUNT and len(self.consumers) > 0
 
-        Returns whether the queue lags behind: more wait than its consumers are about to get.
-        """
+    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> None:
+        """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`."""
         self.order.append(messages)
+        if content_bytes > len(messages) * LARGE_BYTES:
+            self._has_large = True
         held_bytes = content_bytes + len(messages) * MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
         if not self.is_starving:
             self.broker.to_dispatch[self] = None
-        return self.order.fresh_count > LAGGING_COUNT and len(self.consumers) > 0
 
     def accept(self, message: Message) -> bool:
         """Take in a message according to the rules; False when they refuse it (S-302)."""
@@ -185,6 +192,8 @@ class Queue:
         if limit is not None:
             limit.added((message,))
         position = self.order.append_one(message)
+        if len(message.content) > LARGE_BYTES:
+            self._has_large = True
         time_ms = self._time_to_live_ms(message)
         if time_ms is not None:
             self._expires_at[position] = self.broker.now_ms + time_ms
@@ -238,6 +247,7 @@ class Queue:
             if self._dispatch_fresh(fresh_count):
                 return True
         else:
+            self._has_large = False
             return False
         self.is_starving = True
         return False
@@ -293,7 +303,9 @@ class Queue:
         self.consumers.pass_turn(served)
 
     def _batch_count(self) -> int:
-        """How many messages make `_DISPATCH_BYTES_MAX`, going by the mean."""
+        """How many messages make `_DISPATCH_BYTES_MAX`, going by the mean of small ones."""
+        if self._has_large:
+            return len(self.consumers)
         mean_bytes = self.held_bytes // (self.order.count + self.unacked_count)
         return max(len(self.consumers), _DISPATCH_BYTES_MAX // mean_bytes)
 

@@ -177,8 +177,11 @@ class Session:
                     event = wire.next_event()
                     if event is None:
                         self._has_more = False
-                        if wire.arriving_bytes and self._house.alarm is not None:
-                            self._block()
+                        if (
+                            wire.arriving_bytes > wire.message_bytes_max
+                            and self._house.alarm is not None
+                        ):
+                            self._block()  # one message may be finished, or nothing would drain
                         return
                     self._perform(event)
                 self._has_more = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import trio
 from server_stage import Client, Stage, a_stage, publish_frames
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -10,7 +11,7 @@ from amqpbroker.server.server import BASE_BYTES
 from amqpbroker.server.session import READ_BYTES
 from amqpbroker.server.settings import Settings
 from amqpbroker.spec import methods as m
-from amqpbroker.spec.constants import FRAME_HEARTBEAT
+from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, FRAME_HEARTBEAT
 
 KIB = 1024
 #: Room for a hundred messages of 10 KiB, and not for a hundred and ten.
@@ -19,7 +20,7 @@ BODY = b"x" * (10 * KIB)
 FULL_COUNT = 110
 #: More than there is room for, and less than a socket keeps beyond it.
 A_MESSAGE = publish_frames(1, "jobs", b"x" * (2200 * KIB))
-HALF_A_MESSAGE, MORE_OF_IT = A_MESSAGE[: 1200 * KIB], A_MESSAGE[1200 * KIB : 1201 * KIB]
+HALF_A_MESSAGE = A_MESSAGE[: 1200 * KIB]
 
 
 async def fill(client: Client, *, count: int = FULL_COUNT) -> None:
@@ -251,17 +252,36 @@ async def test_memory_stays_bounded_however_many_publish(autojump_clock: MockClo
         assert room_bytes < stage.server.broker.held_bytes < room_bytes + 2 * one_round_bytes
 
 
-async def test_half_a_message_counts_and_its_publisher_waits(autojump_clock: MockClock) -> None:
-    async with a_stage(SETTINGS) as stage:
+async def test_half_messages_count_and_who_has_several_waits(autojump_clock: MockClock) -> None:
+    settings = attrs.evolve(SETTINGS, message_bytes_max=450 * KIB)
+    body = b"x" * (400 * KIB)
+    last_frame_bytes = len(body) % (DEFAULT_FRAME_MAX - 8) + 8
+    async with a_stage(settings) as stage:
         client, other = await stage.open_client(), await stage.open_client()
-        await client.send_bytes(HALF_A_MESSAGE)
+        for number in (2, 3):
+            await client.ask(m.ChannelOpen(), m.ChannelOpenOk, number)
+        for number in (1, 2, 3):
+            await client.send_bytes(publish_frames(number, "jobs", body)[:-last_frame_bytes])
         await wait_all_tasks_blocked()
         assert stage.server.alarm == "low on memory"
-        await client.send_bytes(MORE_OF_IT)
+        await client.send_heartbeat()
         blocked = await client.expect(m.ConnectionBlocked)
 
         assert blocked.reason == "low on memory"
         assert await is_read_from(stage, other, "others-go-on")
+
+
+async def test_one_message_may_be_finished_in_an_alarm(autojump_clock: MockClock) -> None:
+    async with a_stage(SETTINGS) as stage:
+        client = await stage.open_client()
+        await client.declare("jobs")
+        await client.send_bytes(HALF_A_MESSAGE)
+        await wait_all_tasks_blocked()
+        assert stage.server.alarm == "low on memory"
+        await client.send_bytes(A_MESSAGE[len(HALF_A_MESSAGE) :])
+        await client.expect(m.ConnectionBlocked)
+
+        assert stage.server.broker.vhosts["/"].queues["jobs"].ready_count == 1
 
 
 async def test_a_message_that_never_ends_is_forgotten_with_its_connection(
