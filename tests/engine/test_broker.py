@@ -5,7 +5,7 @@ from brokers import GUEST, Client, consume, declare, make_broker, publish
 from recording import Delivered, RecordingOutlet
 
 from amqpbroker.spec.errors import ConnectionException
-from amqpbroker.spec.table import longstr
+from amqpbroker.spec.table import Table, longstr
 
 
 def test_an_unknown_vhost_is_refused() -> None:
@@ -50,6 +50,27 @@ def test_what_died_for_an_exchange_that_is_not_there_is_gone() -> None:
     broker.dispatch()
 
     assert broker.held_bytes == 0
+
+
+def test_dead_letters_can_be_routed_in_portions() -> None:
+    broker = make_broker()
+    channel = Client(broker).open()
+    arguments: Table = {
+        "x-dead-letter-exchange": longstr(""),
+        "x-dead-letter-routing-key": longstr("dead"),
+    }
+    declare(channel, "jobs", arguments=arguments)
+    dead = declare(channel, "dead")
+    publish(channel, "jobs", b"1", b"2", b"3")
+    for _ in range(3):
+        channel.get("jobs", no_ack=False)
+    channel.reject(0, multiple=True, requeue=False)
+
+    broker.dispatch(deaths_max=2)
+    assert (dead.ready_count, len(broker.deaths)) == (2, 1)
+    broker.dispatch()
+
+    assert (dead.ready_count, len(broker.deaths)) == (3, 0)
 
 
 def test_the_clock_never_goes_back() -> None:

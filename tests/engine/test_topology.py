@@ -84,16 +84,30 @@ class TestDeclaringAQueue:
 
         assert declare(channel, "jobs") is declare(channel, "jobs", arguments=arguments)
 
+    def test_by_a_reserved_name_is_refused(self, channel: Channel) -> None:
+        expected = "403 queue name 'amq.jobs' contains reserved prefix 'amq.*'"
+        assert refusal(lambda one: declare(one, "amq.jobs"), channel) == expected
+
     @pytest.mark.parametrize(
-        ("name", "expected"),
+        ("name", "type_", "expected"),
         [
-            ("amq.jobs", "403 queue name 'amq.jobs' contains reserved prefix 'amq.*'"),
+            ("", "quorum", "Cannot declare a server-named queue for type rabbit_quorum_queue"),
+            (
+                "s",
+                "stream",
+                "invalid arg 'x-queue-type' for queue 's' in vhost '/': streams are not offered",
+            ),
         ],
     )
-    def test_by_a_reserved_name_is_refused(
-        self, channel: Channel, name: str, expected: str
+    def test_of_some_types_is_refused(
+        self, channel: Channel, name: str, type_: str, expected: str
     ) -> None:
-        assert refusal(lambda one: declare(one, name), channel) == expected
+        arguments: Table = {"x-queue-type": longstr(type_)}
+
+        refused = refusal(
+            lambda one: declare(one, name, durable=True, arguments=arguments), channel
+        )
+        assert refused == f"406 {expected}"
 
 
 def test_what_is_not_there_is_told_by_name(channel: Channel) -> None:
