@@ -20,6 +20,8 @@ from typing import Final, Protocol
 
 import trio
 
+from amqpbroker.server.mailbox import Mailbox
+
 logger = logging.getLogger("amqpbroker")
 
 READ: Final = select.EPOLLIN
@@ -62,6 +64,7 @@ class Reactor:
         self._finish_round = finish_round
         self._poll = select.epoll()
         self._ready: dict[int, Ready] = {}  # {file descriptor: whom to tell}
+        self._mailbox = Mailbox()
 
     def add(self, sock: socket.socket, ready: Ready) -> None:
         """Serve a socket, for reading at first."""
@@ -78,16 +81,29 @@ class Reactor:
         if self._ready.pop(sock.fileno(), None) is not None:
             self._poll.unregister(sock.fileno())
 
+    def call_soon_threadsafe(self, call: Callable[[], object]) -> None:
+        """Have *call* made in the next round; the only method that other threads may call.
+
+        Raises `ServerStopped` when there are no more rounds.
+        """
+        self._mailbox.post(call)
+
     async def run(self) -> None:
         """Serve for ever."""
         wait_seconds: float | None = None
-        with self._poll:
+        mail = self._mailbox.open()
+        self._ready[mail] = self._mailbox
+        self._poll.register(mail, READ)
+        try:
             while True:
                 if wait_seconds is None:
                     await trio.lowlevel.wait_readable(self._poll.fileno())
                 else:
                     await trio.lowlevel.checkpoint()
                 wait_seconds = self._serve_turn()
+        finally:
+            self._poll.close()
+            self._mailbox.close()
 
     def _serve_turn(self) -> float | None:
         """Rounds until nothing comes any more, or the turn is over; as `finish_round`."""
