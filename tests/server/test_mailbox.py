@@ -60,7 +60,9 @@ async def test_a_call_is_made_in_the_reactors_thread_within_a_round(log: Log) ->
         before = log.rounds_count
         await in_a_thread(
             lambda: reactor.call_soon_threadsafe(log.call("it")),
-            lambda: reactor.call_soon_threadsafe(lambda: threads.append(threading.current_thread())),
+            lambda: reactor.call_soon_threadsafe(
+                lambda: threads.append(threading.current_thread())
+            ),
         )
         await wait_all_tasks_blocked()
 
