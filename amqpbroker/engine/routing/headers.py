@@ -40,9 +40,9 @@ from amqpbroker.spec.terms import binary_term, value_term
 _MATCHES: Final = (b"all", b"any", b"all-with-x", b"any-with-x")
 
 #: What a void argument asks for: no `comparable` is equal to it.
-_PRESENCE: Final = ("presence",)
+PRESENCE: Final = ("presence",)
 
-_Condition = tuple[str, Hashable]  # header name, and what `comparable` must give or _PRESENCE
+Condition = tuple[str, Hashable]  # header name, and what `comparable` must give or PRESENCE
 
 
 @attrs.frozen(eq=False)
@@ -51,13 +51,13 @@ class _Filed:
 
     destination: Hashable
     is_any: bool
-    conditions: tuple[_Condition, ...]
-    places: tuple[_Condition, ...]  # the conditions that it is filed under
+    conditions: tuple[Condition, ...]
+    places: tuple[Condition, ...]  # the conditions that it is filed under
 
     def holds_for(self, values: Mapping[str, Hashable]) -> bool:
         """Whether all conditions hold for {header name: its comparable}."""
         for name, wanted in self.conditions:
-            if name not in values or (wanted is not _PRESENCE and values[name] != wanted):
+            if name not in values or (wanted is not PRESENCE and values[name] != wanted):
                 return False
         return True
 
@@ -73,7 +73,7 @@ class HeadersRouter:
 
     _filed: dict[Hashable, _Filed]  # {Binding.identity: how it is filed}
     _unconditional: Tally  # destinations of bindings that match every message
-    _places: dict[_Condition, dict[_Filed, None]]  # {condition: the bindings filed under it}
+    _places: dict[Condition, dict[_Filed, None]]  # {condition: the bindings filed under it}
     _names: Tally  # the headers that conditions are about
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class HeadersRouter:
             )
 
     def bind(self, binding: Binding) -> None:
-        is_any, conditions = _read(binding.arguments)
+        is_any, conditions = read_conditions(binding.arguments)
         places = conditions if is_any else self._emptiest(conditions)
         filed = _Filed(binding.destination, is_any, conditions, places)
         self._filed[binding.identity] = filed
@@ -126,16 +126,16 @@ class HeadersRouter:
         found = dict.fromkeys(self._unconditional)
         names = self._names
         values = {
-            name: _value_sent(field) for name, field in properties.headers.items() if name in names
+            name: value_sent(field) for name, field in properties.headers.items() if name in names
         }
         for name, value in values.items():
-            for place in ((name, value), (name, _PRESENCE)):
+            for place in ((name, value), (name, PRESENCE)):
                 for filed in self._places.get(place, ()):
                     if filed.is_any or filed.holds_for(values):
                         found[filed.destination] = None
         return tuple(found)
 
-    def _emptiest(self, conditions: tuple[_Condition, ...]) -> tuple[_Condition, ...]:
+    def _emptiest(self, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
         """The condition under which the fewest bindings are filed; none of none."""
         if not conditions:
             return ()
@@ -146,20 +146,21 @@ class HeadersRouter:
         return f"<HeadersRouter bindings={bindings} places={places} names={names}>"
 
 
-def _read(arguments: Table) -> tuple[bool, tuple[_Condition, ...]]:
-    """Whether one condition is enough, and the conditions."""
+def read_conditions(arguments: Table) -> tuple[bool, tuple[Condition, ...]]:
+    """A binding's arguments: whether one condition is enough, and the conditions."""
     match = arguments.get("x-match")
     way = b"all" if match is None else match.value
     with_x = way in {b"all-with-x", b"any-with-x"}
     conditions = tuple(
-        (name, _PRESENCE if field.kind == "V" else comparable(field))
+        (name, PRESENCE if field.kind == "V" else comparable(field))
         for name, field in arguments.items()
         if name != "x-match" and (with_x or not name.startswith("x-"))
     )
     return way in {b"any", b"any-with-x"}, conditions
 
 
-def _value_sent(field: Field) -> Hashable:
+def value_sent(field: Field) -> Hashable:
+    """What a message's header is compared as."""
     value = field.value
     # RabbitMQ: timestamps of messages are milliseconds inside.
     if field.kind == "T" and isinstance(value, int):

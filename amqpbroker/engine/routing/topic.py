@@ -86,7 +86,7 @@ class TopicRouter:
     def route(self, routing_key: str, properties: Properties) -> Iterable[Hashable]:
         nodes = [self._root]
         open_nodes: dict[_Node, None] = {}
-        for word in _words_of(routing_key):
+        for word in words_of(routing_key):
             following: list[_Node] = []
             for node in nodes:
                 edges = node.edges
@@ -121,7 +121,8 @@ class TopicRouter:
         return f"<TopicRouter patterns={pattern_count} nodes={node_count}>"
 
 
-def _words_of(key: str) -> list[str]:
+def words_of(key: str) -> list[str]:
+    """The words of a key or a pattern; the empty one has none."""
     return key.split(".") if key else []
 
 
@@ -132,7 +133,7 @@ def _edges_of(pattern: str) -> list[str]:
     """
     edges: list[str] = []
     is_open = False
-    for word in _words_of(pattern):
+    for word in words_of(pattern):
         if word == "#":
             is_open = True
         elif word == "*":
