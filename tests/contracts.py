@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from recording import Cancelled, Confirmed, Delivered, Refused, Returned, Told
+from recording import Cancelled, Confirmed, ConnectionClosed, Delivered, Refused, Returned, Told
 
 from amqpbroker.engine.ports import Outlet
 from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, ReplyCode
+from amqpbroker.spec.errors import connection_forced
 from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.properties import NO_PROPERTIES
 
@@ -37,6 +38,7 @@ def check_outlet(make: MakeOutlet) -> None:
     outlet.refuse(2, 1, False)
     to_a(3, [one], True)
     outlet.cancel_consumer(2, "b")
+    outlet.close_connection(connection_forced("bye").caused_by_no_method())
 
     assert list(learnt()) == [
         Delivered(1, "a", 1, False, b"one"),
@@ -47,4 +49,5 @@ def check_outlet(make: MakeOutlet) -> None:
         Refused(2, 1, False),
         Delivered(1, "a", 3, True, b"one"),
         Cancelled(2, "b"),
+        ConnectionClosed(320, "CONNECTION_FORCED - bye"),
     ]

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from amqpbroker.engine.ports import Deliver
 from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.message import Message
 
 
@@ -55,7 +56,14 @@ class Cancelled(NamedTuple):
     consumer_tag: str
 
 
-Told: TypeAlias = Delivered | Returned | Confirmed | Refused | Cancelled
+class ConnectionClosed(NamedTuple):
+    """connection.close."""
+
+    reply_code: int
+    reply_text: str
+
+
+Told: TypeAlias = Delivered | Returned | Confirmed | Refused | Cancelled | ConnectionClosed
 
 
 class RecordingOutlet:
@@ -91,3 +99,6 @@ class RecordingOutlet:
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         self.told.append(Cancelled(channel_number, consumer_tag))
+
+    def close_connection(self, error: ConnectionException) -> None:
+        self.told.append(ConnectionClosed(error.reply_code, error.reply_text))

@@ -9,11 +9,12 @@ Time is what `advance` says; `Schedule.next_deadline_ms` is when it matters next
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Reason, dead_letter, targets
+from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.ports import Dice, NameSource, Outlet, TakingTurns
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
@@ -55,6 +56,29 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker vhosts={len(self.vhosts)} connections={len(self.connections)}>"
+
+    def add_vhost(self, name: str) -> VHost:
+        """The vhost of that name, which is made if it is not there."""
+        vhost = self.vhosts.get(name)
+        if vhost is None:
+            vhost = self.vhosts[name] = VHost(self, name)
+        return vhost
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a vhost: its connections (320, S-075), then everything in it.
+
+        Raises `OperatorError` for one that is not there.
+        """
+        vhost = self.vhosts.pop(name, None)
+        if vhost is None:
+            raise OperatorError(f"there is no vhost '{name}'")
+        self.close_connections(lambda one: one.vhost is vhost, f"vhost '{name}' is deleted")
+        vhost.close()
+
+    def close_connections(self, concerns: Callable[[Connection], bool], reason: str) -> None:
+        """Close the connections that this *concerns*; their clients are told the reason (320)."""
+        for connection in [one for one in self.connections if concerns(one)]:
+            connection.force_close(reason)
 
     def connect(
         self, user: User, vhost_name: str, outlet: Outlet, *, wants_cancel_notify: bool

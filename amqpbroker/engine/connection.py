@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from amqpbroker.engine.access import User
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.ports import Outlet
+from amqpbroker.spec.errors import connection_forced
 
 if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
@@ -88,8 +89,14 @@ class Connection:
         for channel in self.channels.values():
             channel.consumers_may_receive()
 
+    def force_close(self, reason: str) -> None:
+        """End the connection because an operator wants it: the client is told 320 (S-075)."""
+        self.tell_confirms()
+        self.close()
+        self.outlet.close_connection(connection_forced(reason).caused_by_no_method())
+
     def close(self) -> None:
-        """End the connection: its channels, then its exclusive queues."""
+        """End the connection: its channels, then its exclusive queues; nothing when it has."""
         for number in list(self.channels):
             self.close_channel(number)
         for queue in list(self.exclusive_queues):

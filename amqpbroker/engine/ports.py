@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.message import Message
 
 
@@ -42,6 +43,13 @@ class Outlet(Protocol):
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         """The consumer's queue is gone: basic.cancel."""
+        ...
+
+    def close_connection(self, error: ConnectionException) -> None:
+        """The broker has ended the connection, and this is why: connection.close (S-075).
+
+        It is the last that the client is told.
+        """
         ...
 
 

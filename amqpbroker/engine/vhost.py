@@ -58,6 +58,14 @@ class VHost:
     def __repr__(self) -> str:
         return f"<VHost {self.name!r} exchanges={len(self.exchanges)} queues={len(self.queues)}>"
 
+    def close(self) -> None:
+        """The vhost is deleted, and whatever is in it; its connections have ended before."""
+        for queue in list(self.queues.values()):
+            self.broker.delete_queue(queue)
+        for name in list(self.exchanges):
+            if (exchange := self.exchanges.get(name)) is not None:  # it may have gone with others
+                self._remove_exchanges([exchange])
+
     # Finding
 
     def exchange(self, name: str) -> Exchange:

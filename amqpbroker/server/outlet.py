@@ -6,20 +6,31 @@ from amqpbroker.engine.ports import Deliver
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import ReplyCode
+from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.method import Method
 from amqpbroker.wire.writer import DeliveryWriter, confirm_frame, fitted, method_frame
 
 
 class SessionOutlet:
-    """`engine.ports.Outlet` for one session; `added` is called after everything that it adds."""
+    """`engine.ports.Outlet` for one session.
 
-    __slots__ = ("_added", "_frame_max", "_outbox")
+    `added` is called after everything that it adds; `close` closes the session.
+    """
 
-    def __init__(self, outbox: Outbox, frame_max: int, added: Callable[[], None]) -> None:
+    __slots__ = ("_added", "_close", "_frame_max", "_outbox")
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        frame_max: int,
+        added: Callable[[], None],
+        close: Callable[[ConnectionException], None],
+    ) -> None:
         self._outbox = outbox
         self._frame_max = frame_max
         self._added = added
+        self._close = close
 
     def deliverer(self, channel_number: int, consumer_tag: str) -> Deliver:
         """The way to a consumer."""
@@ -52,6 +63,10 @@ class SessionOutlet:
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         """Tell that a consumer is over."""
         self.send(channel_number, m.BasicCancel(consumer_tag, True))
+
+    def close_connection(self, error: ConnectionException) -> None:
+        """Close the session."""
+        self._close(error)
 
     def send(self, channel_number: int, method: Method) -> None:
         """Send a method."""

@@ -324,7 +324,9 @@ class Session:
     def _open(self, handshake: Handshake, method: m.ConnectionOpen) -> None:
         user = handshake.user
         assert user is not None
-        self._outlet = SessionOutlet(self._outbox, self._wire.frame_max, self._output_added)
+        self._outlet = SessionOutlet(
+            self._outbox, self._wire.frame_max, self._output_added, self._forced
+        )
         try:
             self._engine = self._house.broker.connect(
                 user,
@@ -469,6 +471,11 @@ class Session:
             self._wire.closing()
             seconds = min(seconds, heartbeat_seconds or seconds)
         self._end_in(seconds, "the client did not answer connection.close")
+
+    def _forced(self, error: ConnectionException) -> None:
+        """The engine has ended the connection."""
+        self._engine = None
+        self.close(error)
 
     def _close_silently(self, reason: Exception) -> None:
         """Close without a word, after a while in which nothing is read (S-024, S-054)."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from contracts import check_outlet
-from recording import Cancelled, Confirmed, Delivered, Refused, Returned, Told
+from recording import Cancelled, Confirmed, ConnectionClosed, Delivered, Refused, Returned, Told
 
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.server.outlet import SessionOutlet
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import FRAME_METHOD
+from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.method import Method, decode_method
 from amqpbroker.wire.frames import read_frame
+from amqpbroker.wire.writer import method_frame
 
 
 @pytest.fixture
@@ -52,22 +54,34 @@ def told_by(number: int, method: Method, body: bytes) -> Told:
             return Confirmed(number, method.delivery_tag, method.multiple)
         case m.BasicNack():
             return Refused(number, method.delivery_tag, method.multiple)
-        case _:
-            assert isinstance(method, m.BasicCancel)
+        case m.BasicCancel():
             return Cancelled(number, method.consumer_tag)
+        case _:
+            assert isinstance(method, m.ConnectionClose)
+            return ConnectionClosed(method.reply_code, method.reply_text)
+
+
+def outlet_to(outbox: Outbox, added: Callable[[], None]) -> SessionOutlet:
+    """An outlet of a session that says why it is closed."""
+
+    def close(error: ConnectionException) -> None:
+        outbox.add(method_frame(0, m.ConnectionClose(error.reply_code, error.reply_text, 0, 0)))
+
+    return SessionOutlet(outbox, 4096, added, close)
 
 
 def test_a_sessions_outlet_is_an_outlet(outbox: Outbox) -> None:
-    outlet = SessionOutlet(outbox, 4096, lambda: None)
+    outlet = outlet_to(outbox, lambda: None)
 
     check_outlet(lambda: (outlet, lambda: learnt_from(b"".join(outbox.pieces))))
 
 
 def test_everything_added_is_counted_and_told_of(outbox: Outbox) -> None:
     calls: list[int] = []
-    outlet = SessionOutlet(outbox, 4096, lambda: calls.append(outbox.byte_count))
+    outlet = outlet_to(outbox, lambda: calls.append(outbox.byte_count))
 
     check_outlet(lambda: (outlet, lambda: learnt_from(b"".join(outbox.pieces))))
 
     assert len(calls) == 7
-    assert calls[-1] == outbox.byte_count == sum(map(len, outbox.pieces))
+    assert outbox.byte_count == sum(map(len, outbox.pieces))
+    assert calls[-1] == outbox.byte_count - len(outbox.pieces[-1])  # the close is the session's

@@ -24,7 +24,7 @@ from amqpbroker.server.methods import HANDLERS, ContentReply
 from amqpbroker.server.outlet import SessionOutlet
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import FRAME_METHOD, PROTOCOL_HEADER, ReplyCode
-from amqpbroker.spec.errors import AMQPException, ChannelException
+from amqpbroker.spec.errors import AMQPException, ChannelException, ConnectionException
 from amqpbroker.spec.message import Message, encode_content
 from amqpbroker.spec.method import Method, decode_method
 from amqpbroker.spec.properties import NO_PROPERTIES, Properties, properties_of
@@ -73,7 +73,12 @@ class NotingOutlet:
     def __init__(self, session: SimulatedSession) -> None:
         self._session = session
         self._expectation = session.expectation
-        self._inner = SessionOutlet(session.output, FRAME_MAX, session.output_added)  # type: ignore[arg-type]
+        self._inner = SessionOutlet(
+            session.output,  # type: ignore[arg-type]
+            FRAME_MAX,
+            session.output_added,
+            self.close_connection,
+        )
 
     def deliverer(self, channel_number: int, consumer_tag: str) -> Deliver:
         inner = self._inner.deliverer(channel_number, consumer_tag)
@@ -110,6 +115,9 @@ class NotingOutlet:
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         self._session.told.append((channel_number, "basic.cancel", consumer_tag))
         self._inner.cancel_consumer(channel_number, consumer_tag)
+
+    def close_connection(self, error: ConnectionException) -> None:
+        raise AssertionError("no operator closes connections here")
 
     def send(self, channel_number: int, method: Method) -> None:
         self._inner.send(channel_number, method)
