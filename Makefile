@@ -35,7 +35,7 @@ interop:     ## unmodified clients, or only CLIENT='pika_*'
 bench:       ## our figures; AGAINST=amqp://... adds a rival's
 	$(PYTHON) -m bench $(if $(AGAINST),--against $(AGAINST))
 
-docs:        ## the pages and tables that are made from recordings and figures
-	$(PYTHON) -m conformance compatibility && $(PYTHON) scripts/summaries.py
+docs:        ## the pages and tables that are made from recordings, figures and settings
+	$(PYTHON) -m conformance compatibility && $(PYTHON) scripts/summaries.py && $(PYTHON) scripts/settings_pages.py
 
 .PHONY: help setup check format test lanes models sim conformance interop bench docs

@@ -112,8 +112,9 @@ def test_the_commands_of_the_readme_exist() -> None:
     assert [command for command in commands if not (ROOT / command).exists()] == []
 
 
-def test_the_readme_sums_up_the_generated_pages() -> None:
-    check = [sys.executable, ROOT / "scripts" / "summaries.py", "--check"]
+@pytest.mark.parametrize("script", ["summaries.py", "settings_pages.py"])
+def test_what_is_made_from_something_else_is_up_to_date(script: str) -> None:
+    check = [sys.executable, ROOT / "scripts" / script, "--check"]
     run = subprocess.run(check, capture_output=True, text=True, check=False)
 
     assert (run.returncode, run.stderr) == (0, "")

@@ -10,40 +10,63 @@ import gc
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker import __version__
+from amqpbroker.cli.main import fail
+from amqpbroker.cli.sources import WrongSetting, add_settings, choose, settings_of
 
 if TYPE_CHECKING:
     from amqpbroker.server.settings import Settings
 
 _BACKLOG: Final = 1024
+_EPILOG: Final = """\
+examples:
+  amqpbroker serve                          on amqp://guest:guest@127.0.0.1:5672/
+  amqpbroker serve --port 0                 on any free port; the first line says which
+  amqpbroker serve --memory-limit 512MiB    publishers wait when messages take more
+  amqpbroker serve --config broker.toml     with the settings of a file
+  RABBITMQ_DEFAULT_USER=app RABBITMQ_DEFAULT_PASS=secret amqpbroker serve
+
+Every option can be set as AMQPBROKER_<NAME>, with the dashes as underscores (AMQPBROKER_VHOST
+takes several names, with commas between them), or in a TOML file, where its name is the key; the
+variables of RabbitMQ's image work as well: RABBITMQ_DEFAULT_USER, RABBITMQ_DEFAULT_PASS,
+RABBITMQ_DEFAULT_VHOST and RABBITMQ_NODE_PORT. What is given as an option wins, then the
+environment, then the file.
+
+When the broker is ready, the first line on standard output ends with its URL, without the
+password unless it is guest's; the second is what tools made for RabbitMQ wait for.
+"""
 
 
-def serve(values: argparse.Namespace) -> int:
-    """Run the broker with the options of `cli/main.py`; the exit status."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = "Run the broker until SIGTERM or Ctrl-C."
+    parser.epilog = _EPILOG
+    add_settings(parser)
+
+
+def run(values: argparse.Namespace) -> int:
+    """Run the broker; the exit status."""
     try:
-        listeners = _listen(values.host, values.port)
+        chosen = choose(values)
+    except WrongSetting as error:
+        fail("amqpbroker serve", str(error))
+    host, port = cast("str", chosen["host"].value), cast("int", chosen["port"].value)
+    try:
+        listeners = _listen(host, port)
     except (OSError, UnicodeError) as error:
-        print(f"amqpbroker: {_explain(error, values.host, values.port)}", file=sys.stderr)
+        print(f"amqpbroker: {_explain(error, host, port)}", file=sys.stderr)
         return 1
     gc.disable()  # loading makes much and drops nothing: saves 15 to 25 ms
-    from amqpbroker.server.run import run
-    from amqpbroker.server.settings import Settings
+    import attrs
+
+    from amqpbroker.server import run as server
 
     gc.freeze()
     gc.enable()
-    settings = Settings(
-        host=values.host,
-        port=listeners[0].getsockname()[1],
-        memory_limit_bytes=values.memory_limit,
-        message_bytes_max=values.max_message_size,
-        has_express=values.express,
-        default_user=values.default_user,
-        default_password=values.default_password,
-        vhost_names=tuple(dict.fromkeys((values.default_vhost, *filter(None, values.vhost)))),
-    )
-    run(settings, listeners, log_level=values.log_level, ready_lines=_ready_lines(settings))
+    settings = attrs.evolve(settings_of(chosen), port=listeners[0].getsockname()[1])
+    server.run(settings, listeners, ready_lines=_ready_lines(settings))
     return 0
 
 
@@ -86,7 +109,7 @@ def _explain(error: OSError | UnicodeError, host: str, port: int) -> str:
 def _ready_lines(settings: "Settings") -> list[str]:
     from urllib.parse import quote  # loaded by then, and not before the port is open
 
-    user, vhost_name = settings.default_user, settings.vhost_names[0]
+    user, vhost_name = settings.default_user, settings.default_vhost
     login = "guest:guest" if settings.default_password == user == "guest" else quote(user, safe="")
     path = "" if vhost_name == "/" else quote(vhost_name, safe="")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host or "0.0.0.0"

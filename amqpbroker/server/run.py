@@ -23,14 +23,13 @@ def run(
     settings: Settings,
     listeners: Sequence[socket.socket],
     *,
-    log_level: str,
     ready_lines: Iterable[str],
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients."""
     _allow_many_files()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     trio.run(_serve, Server(settings, listeners), list(ready_lines))
 
 

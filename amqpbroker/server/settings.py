@@ -12,13 +12,21 @@ DEFAULT_MEMORY_SHARE: Final = 0.6
 
 @attrs.frozen
 class Settings:
-    """The options of `amqpbroker serve`, checked."""
+    """The settings of `amqpbroker serve`, checked (`cli/settings_table.py`)."""
 
     host: str = "127.0.0.1"
     port: int = 5672
+    is_in_memory: bool = False  # nothing is kept on disk
     memory_limit_bytes: int = 1024 * 1024 * 1024  # of this process, messages included
     message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX
-    has_express: bool = True  # the express lane is used (`wire/express.py`)
     default_user: str = "guest"
     default_password: str = attrs.field(default="guest", repr=False)
-    vhost_names: tuple[str, ...] = ("/",)
+    default_vhost: str = "/"
+    other_vhosts: tuple[str, ...] = ()
+    log_level: str = "warning"
+    has_express: bool = True  # the express lane is used (`wire/express.py`)
+
+    @property
+    def vhost_names(self) -> tuple[str, ...]:
+        """The virtual hosts that exist from the start."""
+        return tuple(dict.fromkeys((self.default_vhost, *self.other_vhosts)))

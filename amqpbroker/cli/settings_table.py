@@ -1,0 +1,141 @@
+"""Every setting of `amqpbroker serve`, once: whatever names them is made from this table.
+
+    memory-limit                the key in a configuration file
+    --memory-limit              the option
+    AMQPBROKER_MEMORY_LIMIT     the environment variable
+    Settings.memory_limit_bytes where the server finds it (`server/settings.py`)
+
+To add a setting, add a row here and a field there, and run `make docs`.  Where a value comes from
+is the part of `cli/sources.py`, what may be typed that of `cli/options.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple
+
+from amqpbroker.cli import options
+
+
+class Shape(Enum):
+    """How a setting is given."""
+
+    VALUE = "one value"
+    FLAG = "on or off; as an option it stands alone and means on"
+    LIST = "values; the option may be given several times"
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    field: str
+    """Its field of `server.settings.Settings`."""
+    parse: Callable[[str], object]
+    """From what was typed to the value; raises `argparse.ArgumentTypeError`."""
+    default: str
+    """As it would be typed; of a list, with commas; empty: none."""
+    metavar: str
+    help: str
+    unit: str = ""
+    """What a bare number means."""
+    shape: Shape = Shape.VALUE
+    environment: tuple[str, ...] = ()
+    """Other variables than our own, which are RabbitMQ's."""
+    is_secret: bool = False
+    can_reload: bool = False
+    """SIGHUP changes it in a running broker."""
+
+    @property
+    def option(self) -> str:
+        """As it stands on the command line."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """As it stands in the environment."""
+        return f"AMQPBROKER_{self.name.upper().replace('-', '_')}"
+
+    @property
+    def key(self) -> str:
+        """As argparse keeps it."""
+        return self.name.replace("-", "_")
+
+
+_LISTENING: Final = (
+    Setting(
+        "host", "host", str, "127.0.0.1", "HOST",
+        "address to listen on; empty for every address",
+    ),
+    Setting(
+        "port", "port", options.port, "5672", "PORT",
+        "port to listen on; 0 takes a free one",
+        environment=("RABBITMQ_NODE_PORT",),
+    ),
+)  # fmt: skip
+_STORE: Final = (
+    Setting(
+        "memory", "is_in_memory", options.on_or_off, "off", "on|off",
+        "keep everything in memory, nothing on disk (so far the only store)",
+        shape=Shape.FLAG,
+    ),
+)  # fmt: skip
+_MESSAGES: Final = (
+    Setting(
+        "memory-limit", "memory_limit_bytes", options.memory_limit, "60%", "SIZE",
+        "when messages make the broker larger than this, publishers wait: bytes, with KiB, MiB "
+        "or GiB, or a share of the machine's memory",
+        unit="bytes",
+    ),
+    Setting(
+        "max-message-size", "message_bytes_max", options.message_size, "16MiB", "SIZE",
+        "the largest message body, at most 512MiB",
+        unit="bytes",
+    ),
+)  # fmt: skip
+_LOGIN: Final = (
+    Setting(
+        "default-user", "default_user", str, "guest", "NAME",
+        "the user who may log in; guest may from this machine only",
+        environment=("RABBITMQ_DEFAULT_USER",),
+    ),
+    Setting(
+        "default-password", "default_password", str, "guest", "PASSWORD",
+        "that user's password; better set in the environment",
+        environment=("RABBITMQ_DEFAULT_PASS",), is_secret=True,
+    ),
+    Setting(
+        "default-vhost", "default_vhost", str, "/", "NAME",
+        "the virtual host that exists from the start",
+        environment=("RABBITMQ_DEFAULT_VHOST",),
+    ),
+    Setting(
+        "vhost", "other_vhosts", str, "", "NAME",
+        "another virtual host; may be given several times",
+        shape=Shape.LIST,
+    ),
+)  # fmt: skip
+_WATCHING: Final = (
+    Setting(
+        "log-level", "log_level", options.log_level, "warning", "LEVEL",
+        "what goes to standard error: debug, info, warning or error",
+        can_reload=True,
+    ),
+    Setting(
+        "express", "has_express", options.on_or_off, "on", "on|off",
+        "read what repeats by a shortcut; off is slower and must give the same answers, for "
+        "finding out where they differ",
+    ),
+)  # fmt: skip
+
+#: {title: its settings}, in the order in which help and documentation show them
+SECTIONS: Final[Mapping[str, tuple[Setting, ...]]] = {
+    "Listening": _LISTENING,
+    "Store": _STORE,
+    "Messages": _MESSAGES,
+    "Users and virtual hosts": _LOGIN,
+    "Watching it": _WATCHING,
+}
+#: {name: its row}
+SETTINGS: Final[Mapping[str, Setting]] = {
+    setting.name: setting for settings in SECTIONS.values() for setting in settings
+}
