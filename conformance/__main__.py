@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conformance import recordings
 from conformance.compatibility import PAGE, write_page
+from conformance.consoles import Console, ManagementConsole
 from conformance.dialogue import Dialogue
 from conformance.differences import Verdict, entry_for, judge
 from conformance.features import features_named
@@ -21,6 +22,10 @@ RABBITMQ = "RabbitMQ"
 """The product that a real RabbitMQ names in its server properties."""
 
 
+ADMIN = features_named("admin")
+"""What needs a way to administer the broker."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     options = _parser().parse_args(arguments)
@@ -28,11 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
     if getattr(options, "skip_slow", False):
         chosen = [case for case in chosen if not case.is_slow]
     without = features_named(" ".join(options.without))
+    if "url" in options and console_of(options) is None:
+        without |= ADMIN
     chosen = [case for case in chosen if not case.needs & without]
     if not chosen:
         print(f"no case matches {options.k!r}", file=sys.stderr)
         return 2
     return options.command(options, chosen)
+
+
+def console_of(options: argparse.Namespace) -> Console | None:
+    """The way to administer the broker that the command line gives, if any."""
+    return None if options.management is None else ManagementConsole(options.management)
 
 
 def run(options: argparse.Namespace, chosen: list[Case]) -> int:
@@ -93,10 +105,11 @@ def _held(
     options: argparse.Namespace, chosen: list[Case]
 ) -> Iterator[tuple[Case, Dialogue, float]]:
     """Have every dialogue, the slow ones side by side; each with how many seconds it took."""
+    console = console_of(options)
 
     def have(case: Case) -> tuple[Case, Dialogue, float]:
         started = time.monotonic()
-        dialogue = hold(case, options.url, time_limit_s=options.time_limit)
+        dialogue = hold(case, options.url, time_limit_s=options.time_limit, console=console)
         return case, dialogue, time.monotonic() - started
 
     yield from map(have, (case for case in chosen if not case.is_slow))
@@ -130,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     talking = argparse.ArgumentParser(add_help=False)
     talking.add_argument("url", help="amqp://user:password@host:port/vhost")
+    talking.add_argument(
+        "--management",
+        metavar="URL",
+        help="the HTTP API of a RabbitMQ's management plugin, http://guest:guest@host:15672; "
+        "without it the cases that administer the broker are left out",
+    )
     talking.add_argument("-v", "--verbose", action="store_true", help="print every dialogue")
     talking.add_argument(
         "--time-limit",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FEATURES: Mapping[str, str] = {
+    "admin": "the broker is administered from outside: users, vhosts, policies, limits, tracing",
     "queue-arguments": "queue arguments are validated, and refused by type of queue",
     "ttl": "messages expire: x-message-ttl, expiration",
     "expires": "queues expire: x-expires (the cases tell the time by ttl and dead-letter)",
@@ -23,13 +24,15 @@ FEATURES: Mapping[str, str] = {
     "random": "exchanges of type x-random and x-local-random",
     "modulus-hash": "exchanges of type x-modulus-hash",
     "recent-history": "exchanges of type x-recent-history",
+    "policies": "policies and operator policies",
+    "limits": "limits of vhosts and users",
 }
 """{feature: what it is}"""
 
 ALL = "extensions"
 """What stands for all of them on the command line."""
 
-ABSENT: frozenset[str] = frozenset(("stream",))
+ABSENT: frozenset[str] = frozenset(("stream", "policies", "limits"))
 """What this broker does without for now."""
 
 

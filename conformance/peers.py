@@ -2,7 +2,8 @@
 
 A case asks for a channel (`channel`), a connection (`connect`) or a TCP connection on which
 nothing has been said yet (`dial`).  Handshakes and opened channels are not written down, except
-with `dial`.  Names come from `queue` and `exchange`: they are the case's own, and what they name
+with `dial`.  With `own_vhost` it moves to a vhost of its own, and `admin` is how it administers the
+broker.  Names come from `queue` and `exchange`: they are the case's own, and what they name
 is deleted when the case is over, so that a broker can be used again.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import AbstractContextManager
+from urllib.parse import quote
 
 from amqpbroker.spec.methods import (
     ConnectionClose,
@@ -21,8 +23,10 @@ from amqpbroker.spec.methods import (
     QueueDelete,
 )
 from amqpbroker.testing.raw_channel import RawChannel
-from amqpbroker.testing.raw_client import CAPABILITIES, RawConnection
+from amqpbroker.testing.raw_client import CAPABILITIES, RawConnection, ServerAddress
 from amqpbroker.testing.raw_events import Closed, Event, MethodReceived, NothingCame, Unexpected
+from conformance.admin import Admin
+from conformance.consoles import Console
 from conformance.dialogue import Dialogue, Voice
 
 SILENCE_LIMIT_S = 15.0
@@ -32,8 +36,10 @@ SILENCE_LIMIT_S = 15.0
 class Peer:
     """A broker, as one case sees it."""
 
-    def __init__(self, url: str, case_name: str, *, time_limit_s: float) -> None:
-        self.url = url
+    def __init__(
+        self, url: str, case_name: str, *, time_limit_s: float, console: Console | None = None
+    ) -> None:
+        self.url = url  # where `connect` and `dial` go
         self.case_name = case_name
         self.time_limit_s = time_limit_s
         self._name_ending = (
@@ -43,6 +49,34 @@ class Peer:
         self.connections: list[RawConnection] = []
         self._janitor = Janitor(url, time_limit_s)
         self._default: RawConnection | None = None
+        self._admin = Admin(console, self.dialogue, self._name_ending) if console else None
+
+    # Administering
+
+    @property
+    def admin(self) -> Admin:
+        """How the broker is administered; only for cases that need ``admin``."""
+        assert self._admin is not None, "there is no way to administer this broker"
+        return self._admin
+
+    def own_vhost(self, word: str = "v", *, default_queue_type: str | None = None) -> str:
+        """The name of a new vhost, in which everything takes place from now on."""
+        user = ServerAddress.of(self.url).user
+        with self.quiet():
+            vhost = self.admin.add_vhost(word, default_queue_type=default_queue_type)
+            self.admin.vhost_name = vhost
+            self.admin.set_permissions(user)
+        self.url = self.url_of(vhost=vhost)
+        return vhost
+
+    def url_of(
+        self, user: str | None = None, *, password: str = "secret", vhost: str | None = None
+    ) -> str:
+        """The broker's URL for another user, or another vhost."""
+        here = ServerAddress.of(self.url)
+        login = f"{here.user}:{here.password}" if user is None else f"{user}:{password}"
+        path = quote(here.virtual_host if vhost is None else vhost, safe="")
+        return f"amqp://{login}@{here.host}:{here.port}/{path}"
 
     # Names
 
@@ -73,6 +107,7 @@ class Peer:
 
     def connect(
         self,
+        url: str | None = None,
         *,
         capabilities: tuple[str, ...] = CAPABILITIES,
         channel_max: int | None = None,
@@ -83,7 +118,7 @@ class Peer:
         voice = Voice(self.dialogue, len(self.connections) + 1)
         with self.dialogue.quiet():
             connection = RawConnection.open(
-                self.url,
+                url or self.url,
                 time_limit_s=self.time_limit_s,
                 observer=voice,
                 capabilities=capabilities,
@@ -145,6 +180,8 @@ class Peer:
             for connection in self.connections:
                 _close(connection)
         self._janitor.clean_up()
+        if self._admin is not None:
+            self._admin.clean_up()
 
     def _left_over(self, connection: RawConnection) -> list[Event]:
         with self.dialogue.quiet():

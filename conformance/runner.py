@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amqpbroker.testing.raw_client import RawConnection
+from conformance.consoles import Console
 from conformance.dialogue import Dialogue
 from conformance.peers import Peer
 from conformance.registry import Case
@@ -14,13 +15,17 @@ SLOW_AT_ONCE = 12
 """How many slow cases run side by side: they wait for time to pass, and use nothing."""
 
 
-def hold(case: Case, url: str, *, time_limit_s: float = TIME_LIMIT_S) -> Dialogue:
+def hold(
+    case: Case, url: str, *, time_limit_s: float = TIME_LIMIT_S, console: Console | None = None
+) -> Dialogue:
     """Run *case* against the broker at *url* and return what was said.
+
+    Cases that need ``admin`` administer the broker through *console*.
 
     What keeps the case from going on (an answer that it cannot use, silence) is the dialogue's
     last line.  A mistake in the case itself is raised.
     """
-    peer = Peer(url, case.name, time_limit_s=time_limit_s)
+    peer = Peer(url, case.name, time_limit_s=time_limit_s, console=console)
     try:
         case.function(peer)
         peer.finish()

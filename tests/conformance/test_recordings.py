@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from administered import an_administered_broker
 
 from conformance import recordings
 from conformance.compatibility import PAGE, is_refusal, page
+from conformance.consoles import Console
 from conformance.dialogue import Dialogue
 from conformance.differences import judge, wanted_differences
 from conformance.features import ABSENT, FEATURES
@@ -25,8 +27,9 @@ from conformance.runner import SLOW_AT_ONCE, hold
 CASES = {case.name: case for case in all_cases()}
 CORE = [name for name, case in CASES.items() if not case.needs]
 PRESENT = [name for name, case in CASES.items() if not case.needs & ABSENT]
-FAST = [name for name in PRESENT if not CASES[name].is_slow]
+FAST = [name for name in PRESENT if not CASES[name].is_slow and "admin" not in CASES[name].needs]
 SLOW = [name for name in PRESENT if CASES[name].is_slow]
+ADMINISTERED = [name for name in PRESENT if "admin" in CASES[name].needs]
 
 TIME_LIMIT_S = 5.0
 """How long a case waits for an answer that does not come: only a failing case waits so long."""
@@ -44,6 +47,13 @@ def broker_url() -> Iterator[str]:
         process.terminate()
         process.communicate(timeout=10)
     assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def administered() -> Iterator[tuple[str, Console]]:
+    """The URL of a broker that cases administer, and how."""
+    with an_administered_broker() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +78,14 @@ def check_dialogue(case: Case, dialogue: Dialogue) -> None:
 @pytest.mark.parametrize("name", FAST)
 def test_the_broker_says_what_rabbitmq_said(name: str, broker_url: str) -> None:
     check_dialogue(CASES[name], _hold(name, broker_url))
+
+
+@pytest.mark.parametrize("name", ADMINISTERED)
+def test_the_administered_broker_says_what_rabbitmq_said(
+    name: str, administered: tuple[str, Console]
+) -> None:
+    url, console = administered
+    check_dialogue(CASES[name], hold(CASES[name], url, time_limit_s=TIME_LIMIT_S, console=console))
 
 
 @pytest.mark.slow

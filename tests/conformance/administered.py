@@ -1,0 +1,85 @@
+"""A broker in a thread of this process, and a console to it for the test's own thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import trio
+
+from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.operator_error import OperatorError
+from amqpbroker.server.server import Server
+from amqpbroker.server.settings import Settings
+from conformance.consoles import Arguments, Refused
+
+LIMIT_S = 10.0
+
+
+@contextmanager
+def an_administered_broker() -> Generator[tuple[str, EngineConsole]]:
+    """The URL of a broker, and a console to it, for the time of the block."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(Settings(), [listener])
+    url = f"amqp://guest:guest@127.0.0.1:{listener.getsockname()[1]}/"
+    stops: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    async def main() -> None:
+        token, stop = trio.lowlevel.current_trio_token(), trio.Event()
+        stops.put(lambda: token.run_sync_soon(stop.set))
+        await server.run(stop)
+
+    thread = threading.Thread(target=trio.run, args=(main,))
+    thread.start()
+    stop = stops.get(timeout=LIMIT_S)
+    try:
+        yield url, EngineConsole(server)
+    finally:
+        stop()
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()
+
+
+class EngineConsole:
+    """`conformance.consoles.Console`, straight to the engine."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def perform(self, verb: str, arguments: Arguments) -> None:
+        """Have *verb* carried out between two rounds."""
+        answers: SimpleQueue[Exception | None] = SimpleQueue()
+
+        def call() -> None:
+            try:
+                VERBS[verb](self._server.broker, arguments)
+            except OperatorError as error:
+                answers.put(Refused(str(error)))
+            except Exception as bug:
+                answers.put(bug)
+                raise
+            else:
+                answers.put(None)
+
+        self._server.reactor.call_soon_threadsafe(call)
+        answer = answers.get(timeout=LIMIT_S)
+        if answer is not None:
+            raise answer
+
+
+Verb = Callable[[Broker, Arguments], object]
+
+
+def _add_vhost(broker: Broker, given: Arguments) -> None:
+    broker.add_vhost(given["name"])
+
+
+#: {verb of `conformance.admin`: what it does}
+VERBS: Mapping[str, Verb] = {
+    "add_vhost": _add_vhost,
+    "delete_vhost": lambda broker, given: broker.delete_vhost(given["name"]),
+    "set_permissions": lambda broker, given: None,
+}
