@@ -54,8 +54,17 @@ async def _serve(server: Server, ready_lines: Sequence[str]) -> None:
             for line in ready_lines:
                 sys.stdout.write(line + "\n")
             sys.stdout.flush()
+            nursery.start_soon(_tune_allocator)
             await server.run(stop)
             nursery.cancel_scope.cancel()
+
+
+async def _tune_allocator() -> None:
+    """When everybody else has had a turn: a start does not wait for it."""
+    await trio.lowlevel.checkpoint()
+    from amqpbroker.server.allocator import keep_large_pieces
+
+    keep_large_pieces()
 
 
 async def _stop_on_signal(
