@@ -15,11 +15,12 @@ from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Reason, dead_letter, targets
 from amqpbroker.engine.operator_error import OperatorError
-from amqpbroker.engine.ports import Dice, NameSource, Outlet, TakingTurns
+from amqpbroker.engine.ports import Dice, EventWitness, NameSource, Outlet, TakingTurns, Witness
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
 from amqpbroker.engine.schedule import Schedule
 from amqpbroker.engine.vhost import VHost
+from amqpbroker.engine.witnesses import Watch
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import not_allowed
 from amqpbroker.spec.message import Message
@@ -45,6 +46,11 @@ class Broker:
         self.dice = TakingTurns() if dice is None else dice
         self.users = users
         self.message_bytes_max = message_bytes_max
+        # Speed: who watches is asked for once a batch of messages, and is mostly nobody.
+        self.witness: Witness | None = None  # told of messages
+        self.event_witness: EventWitness | None = None  # told of all else that comes and goes
+        self._watch: Watch[Witness] = Watch()
+        self._event_watch: Watch[EventWitness] = Watch()
         self.vhosts = {name: VHost(self, name) for name in vhost_names}
         self.connections: dict[Connection, None] = {}
         self.replies = Replies(names)
@@ -62,6 +68,8 @@ class Broker:
         vhost = self.vhosts.get(name)
         if vhost is None:
             vhost = self.vhosts[name] = VHost(self, name)
+            if self.event_witness is not None:
+                self.event_witness.vhost_created(vhost)
         return vhost
 
     def delete_vhost(self, name: str) -> None:
@@ -74,6 +82,8 @@ class Broker:
             raise OperatorError(f"there is no vhost '{name}'")
         self.close_connections(lambda one: one.vhost is vhost, f"vhost '{name}' is deleted")
         vhost.close()
+        if self.event_witness is not None:
+            self.event_witness.vhost_deleted(vhost)
 
     def close_connections(self, concerns: Callable[[Connection], bool], reason: str) -> None:
         """Close the connections that this *concerns*; their clients are told the reason (320)."""
@@ -89,7 +99,29 @@ class Broker:
             raise not_allowed(f"vhost {vhost_name} not found")
         connection = Connection(self, vhost, user, outlet, wants_cancel_notify=wants_cancel_notify)
         self.connections[connection] = None
+        if self.event_witness is not None:
+            self.event_witness.connection_created(connection)
         return connection
+
+    # Watching
+
+    def watch(self, witness: Witness) -> None:
+        """Tell *witness* what happens to messages, from now on."""
+        self.witness = self._watch.add(witness)
+
+    def unwatch(self, witness: Witness) -> None:
+        """Tell a witness that watches no more."""
+        self.witness = self._watch.remove(witness)
+
+    def watch_events(self, witness: EventWitness) -> None:
+        """Tell *witness* what comes and goes, from now on."""
+        self.event_witness = self._event_watch.add(witness)
+
+    def unwatch_events(self, witness: EventWitness) -> None:
+        """Tell a witness of events no more."""
+        self.event_witness = self._event_watch.remove(witness)
+
+    # Time and work
 
     def advance(self, now_ms: int) -> None:
         """It is *now_ms*, and what is due by now happens.  The clock never goes back."""
@@ -117,10 +149,17 @@ class Broker:
         """Publish a message that died in *queue* to its dead-letter exchange (S-275)."""
         letter = dead_letter(message, queue, reason, self.now_ms)
         exchange = queue.vhost.exchanges.get(letter.publish.exchange_name)
-        if exchange is None:
-            return
-        found = queue.vhost.find_route(exchange, letter.routing_keys, letter.properties, letter)
-        for target in targets(letter, found):
+        if self.witness is not None:
+            self.witness.dead_lettered(queue, message, reason, letter)
+        found = (
+            ()
+            if exchange is None
+            else queue.vhost.find_route(exchange, letter.routing_keys, letter.properties, letter)
+        )
+        to_accept = targets(letter, found)
+        if self.witness is not None:
+            self.witness.routed(None, (letter,), to_accept)
+        for target in to_accept:
             target.accept(letter)
 
     def delete_queue(self, queue: Queue) -> int:
@@ -132,4 +171,6 @@ class Broker:
         for consumer in list(queue.consumers):
             queue.consumers.remove(consumer)
             consumer.channel.forget_consumer(consumer)
+        if self.event_witness is not None:
+            self.event_witness.queue_deleted(queue)
         return ready_count

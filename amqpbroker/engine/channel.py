@@ -37,6 +37,7 @@ from amqpbroker.spec.table import Table
 
 if TYPE_CHECKING:
     from amqpbroker.engine.connection import Connection
+    from amqpbroker.engine.ports import Witness
 
 
 class Channel:
@@ -107,8 +108,12 @@ class Channel:
         """
         if publish.immediate:
             raise not_implemented("immediate=true")
-        is_small = content_bytes <= self.vhost.broker.message_bytes_max
+        broker = self.vhost.broker
+        is_small = content_bytes <= broker.message_bytes_max
         queues = self._common_route(publish) if is_plain and is_small else None
+        if queues is not None and broker.witness is not None:
+            broker.witness.published(self, self._next_publish_tag(), messages)
+            broker.witness.routed(self, messages, queues)
         if queues is None:
             for message in messages:
                 self._publish_one(message)
@@ -141,11 +146,16 @@ class Channel:
             message = content.checked(message, self._reply_name())
             message = content.addressed(message)
             content.check_user(message, self.connection.user.name)
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.published(self, self._next_publish_tag(), (message,))
         queues: tuple[Queue, ...] = ()
         if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
-            self.connection.broker.replies.deliver(message)
+            has_gone = self._reply(message)
         else:
             queues = self.vhost.find_route(exchange, message.routing_keys, properties, message)
+            has_gone = False
+        if witness is not None and not has_gone:
+            witness.routed(self, (message,), queues)
         if self._transaction is not None:
             self._put_off((message,), queues)
         elif "expiration" in properties:
@@ -167,6 +177,17 @@ class Channel:
         if exchange.internal:
             raise access_refused(f"cannot publish to internal {exchange}")
         return exchange
+
+    def _next_publish_tag(self) -> int | None:
+        return None if self._confirms is None else self._confirms.next_tag
+
+    def _reply(self, message: Message) -> bool:
+        """Deliver a direct reply; whether there was somebody to get it."""
+        broker = self.vhost.broker
+        replied = broker.replies.deliver(message)
+        if broker.witness is not None and replied is not None:
+            broker.witness.replied(self, replied.channel, replied.consumer_tag, message)
+        return replied is not None
 
     def _reply_name(self) -> str | None:
         return None if self._reply_consumer is None else self._reply_consumer.reply_name
@@ -210,6 +231,8 @@ class Channel:
         return not has_refused
 
     def _return(self, message: Message) -> None:
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.returned(self, (message,))
         self.connection.outlet.return_message(
             self.number, message, ReplyCode.NO_ROUTE, ReplyCode.NO_ROUTE.name
         )
@@ -226,11 +249,17 @@ class Channel:
     def tell_confirms(self) -> None:
         """Tell the client which publishes are settled."""
         if self._confirms is not None and self._confirms.is_untold:
-            outlet, number = self.connection.outlet, self.number
-            self._confirms.tell(
-                lambda tag, multiple: outlet.confirm(number, tag, multiple),
-                lambda tag, multiple: outlet.refuse(number, tag, multiple),
-            )
+            self._confirms.tell(self._confirm, self._refuse)
+
+    def _confirm(self, publish_tag: int, multiple: bool) -> None:
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.confirmed(self, publish_tag, multiple)
+        self.connection.outlet.confirm(self.number, publish_tag, multiple)
+
+    def _refuse(self, publish_tag: int, multiple: bool) -> None:
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.nacked(self, publish_tag, multiple)
+        self.connection.outlet.refuse(self.number, publish_tag, multiple)
 
     def select_transactions(self) -> None:
         """Put off the effect of publishes and acks; raises 406 on a channel with confirms."""
@@ -259,8 +288,15 @@ class Channel:
 
     def rollback(self) -> None:
         """Forget publishes, and take acks back; raises 406 outside tx mode."""
-        for settlement in self._take_transaction().settlements:
+        transaction = self._take_transaction()
+        self._withdraw(transaction)
+        for settlement in transaction.settlements:
             self._ledger.restore(settlement.entries)
+
+    def _withdraw(self, transaction: Transaction) -> None:
+        witness = self.vhost.broker.witness
+        if witness is not None and transaction.publishes:
+            witness.withdrawn(self, [message for message, _ in transaction.publishes])
 
     def _take_transaction(self) -> Transaction:
         if self._transaction is None:
@@ -332,6 +368,8 @@ class Channel:
         self.consumers[consumer_tag] = consumer
         queue.consumers.add(consumer)
         queue.consumers_may_receive()
+        if broker.event_witness is not None:
+            broker.event_witness.consumer_created(consumer)
         return consumer_tag
 
     def _check_type_rules(self, queue: Queue, *, exclusive: bool) -> None:
@@ -369,12 +407,18 @@ class Channel:
     def forget_consumer(self, consumer: Consumer) -> None:
         """The consumer's queue is gone: tell the client, if it asked to be told."""
         del self.consumers[consumer.consumer_tag]
+        self._tell_gone(consumer)
         if self.connection.wants_cancel_notify:
             self.connection.outlet.cancel_consumer(self.number, consumer.consumer_tag)
+
+    def _tell_gone(self, consumer: Consumer) -> None:
+        if (witness := self.vhost.broker.event_witness) is not None:
+            witness.consumer_deleted(consumer)
 
     def _remove(self, consumer: Consumer) -> None:
         queue = consumer.queue
         queue.consumers.remove(consumer)
+        self._tell_gone(consumer)
         if queue.auto_delete and not len(queue.consumers):
             self.connection.broker.delete_queue(queue)
         else:
@@ -401,6 +445,8 @@ class Channel:
             consumer.unacked_count += len(messages)
             self.limited_count += len(messages)
             self._ledger.add(first_tag, consumer, consumer.queue, positions, messages)
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.delivered(consumer, first_tag, positions, messages, redelivered)
         if redelivered:
             shown = consumer.queue.shown
             messages = [shown(*one) for one in zip(positions, messages, strict=True)]
@@ -426,6 +472,11 @@ class Channel:
         self.last_delivery_tag += 1
         if not no_ack:
             self._ledger.add(self.last_delivery_tag, None, queue, (position,), (message,))
+        if (witness := self.vhost.broker.witness) is not None:
+            witness.got(
+                self, queue, self.last_delivery_tag, position, message,
+                redelivered=redelivered, no_ack=no_ack,
+            )  # fmt: skip
         return self.last_delivery_tag, shown(position, message), redelivered, queue.ready_count
 
     # Settling
@@ -461,8 +512,11 @@ class Channel:
                 by_queue[queue].append(unacked)
             else:
                 by_queue[queue] = [unacked]
+        witness = self.vhost.broker.witness
         for queue, entries in by_queue.items():
             held = [(position, message) for _, _, position, message in entries]
+            if witness is not None and not queue.is_deleted:
+                self._tell_settled(witness, queue, held, settlement)
             if settlement.is_ack:
                 queue.settle(held)
             elif settlement.requeue:
@@ -474,6 +528,20 @@ class Channel:
         if self.prefetch_count:
             self.consumers_may_receive()
 
+    def _tell_settled(
+        self,
+        witness: "Witness",
+        queue: Queue,
+        held: Sequence[tuple[int, Message]],
+        settlement: Settlement,
+    ) -> None:
+        if settlement.is_ack:
+            witness.acked(self, queue, held)
+        elif settlement.requeue:
+            witness.requeued(self, queue, held)
+        else:
+            witness.rejected(self, queue, held)
+
     def close(self) -> None:
         """End the channel: its consumers go, then its unacked deliveries go back (C3)."""
         consumers, self.consumers = self.consumers, {}
@@ -482,10 +550,12 @@ class Channel:
         returned = self._ledger.take_all()
         if self._transaction is not None:
             self.connection.broker.held_bytes -= self._transaction.held_bytes
+            self._withdraw(self._transaction)
             for settlement in self._transaction.settlements:
                 returned += settlement.entries
         for consumer in consumers.values():
             consumer.queue.consumers.remove(consumer)
+            self._tell_gone(consumer)
         self._settle(Settlement(returned, is_ack=False, requeue=True))
         for queue in dict.fromkeys(consumer.queue for consumer in consumers.values()):
             queue.touch()

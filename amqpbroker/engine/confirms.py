@@ -31,6 +31,11 @@ class Confirms:
         """Whether there is something to tell."""
         return self._told_tag != self._last_tag
 
+    @property
+    def next_tag(self) -> int:
+        """The tag of the next publish."""
+        return self._last_tag + 1
+
     def accept(self, count: int) -> None:
         """The next *count* publishes are safe wherever they were routed to."""
         self._last_tag += count

@@ -56,6 +56,8 @@ class Connection:
         """A new channel, under a number that is free."""
         assert number not in self.channels, number
         channel = self.channels[number] = Channel(self, number)
+        if self.broker.event_witness is not None:
+            self.broker.event_witness.channel_created(channel)
         return channel
 
     def close_channel(self, number: int) -> None:
@@ -63,6 +65,8 @@ class Connection:
         channel = self.channels.pop(number, None)
         if channel is not None:
             channel.close()
+            if self.broker.event_witness is not None:
+                self.broker.event_witness.channel_closed(channel)
 
     def tell_confirms(self) -> None:
         """Tell the client what was confirmed in this pass."""
@@ -101,4 +105,7 @@ class Connection:
             self.close_channel(number)
         for queue in list(self.exclusive_queues):
             self.broker.delete_queue(queue)
-        self.broker.connections.pop(self, None)
+        if self in self.broker.connections:
+            del self.broker.connections[self]
+            if self.broker.event_witness is not None:
+                self.broker.event_witness.connection_closed(self)

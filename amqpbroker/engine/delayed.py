@@ -72,6 +72,8 @@ class DelayedMessages:
         heappush(self._heap, (place, message.publish, message.content))
         self._count_bytes(len(message.content) + MESSAGE_OVERHEAD_BYTES)
         self._await_first()
+        if self._broker.witness is not None:
+            self._broker.witness.delayed(self._exchange, message)
         return Verdict.KEPT
 
     def bound(self, destination: Hashable) -> None:
@@ -113,7 +115,10 @@ class DelayedMessages:
                 if len(after) >= _MEMO_MAX:
                     after.clear()
                 after[raw] = _delayed(Properties(raw))
-            message = Message(publish, after[raw], content).with_properties(after[raw])
+            held = Message(publish, after[raw], content)
+            message = held.with_properties(after[raw])
+            if self._broker.witness is not None:
+                self._broker.witness.released(self._exchange, held, message)
             self._exchange.vhost.pass_on(self._exchange, message)
         self._await_first()
 

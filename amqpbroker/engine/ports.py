@@ -1,15 +1,26 @@
-"""What the engine asks of the world: a way out, names, and dice.
+"""What the engine asks of the world: a way out, names, and dice; and what it tells to watchers.
 
 The engine's verbs answer questions at once; everything that happens later, to whomever, leaves
-through an `Outlet`.  Implementations are synchronous and never call back into the engine.
+through an `Outlet`.  Who wants to know what happens is a `Witness` or an `EventWitness`.
+Implementations are synchronous and never call back into the engine.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from amqpbroker.spec.constants import ReplyCode
 from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.message import Message
+
+if TYPE_CHECKING:
+    from amqpbroker.engine.channel import Channel
+    from amqpbroker.engine.connection import Connection
+    from amqpbroker.engine.consumer import Consumer
+    from amqpbroker.engine.dead_letter import Reason
+    from amqpbroker.engine.exchange import Exchange
+    from amqpbroker.engine.queue import Queue
+    from amqpbroker.engine.routing.router import Binding
+    from amqpbroker.engine.vhost import VHost
 
 
 class Deliver(Protocol):
@@ -51,6 +62,194 @@ class Outlet(Protocol):
         It is the last that the client is told.
         """
         ...
+
+
+class Witness(Protocol):
+    """What happens to messages, told while it happens (`Broker.watch`).
+
+    (W1) What is published is known by its `Message.content`, the very object, until it is in a
+         queue, is held back by an exchange, or is nowhere.
+    (W2) A copy in a queue is known by the queue and its position there, until it is gone; no
+         position is used twice.  Its content may be read anew meanwhile.
+    (W3) A copy that died is known by its `Message.content` again, from `died` to `dead_lettered`.
+    (W4) Messages that had the same fate at once are told at once, in their order.
+
+    A class that names this one as its base inherits verbs that do nothing.  To be told costs time
+    for every message: who only wants to know of queues, exchanges and people is an `EventWitness`.
+    """
+
+    def published(
+        self, channel: "Channel", first_tag: int | None, messages: Sequence[Message]
+    ) -> None:
+        """*messages* were published alike, and will be routed.
+
+        In confirm mode their publish tags are consecutive from *first_tag*.
+        """
+
+    def routed(
+        self, channel: "Channel | None", messages: Sequence[Message], queues: "Sequence[Queue]"
+    ) -> None:
+        """*messages* go to *queues*: none, and they are unroutable, or an exchange has them.
+
+        *channel* has published them; without it they were dead letters, or released.  In a
+        transaction the queues get them when it is committed.
+        """
+
+    def withdrawn(self, channel: "Channel", messages: Sequence[Message]) -> None:
+        """The transaction in which *messages* were published was not committed."""
+
+    def returned(self, channel: "Channel", messages: Sequence[Message]) -> None:
+        """*messages* were mandatory and unroutable."""
+
+    def delayed(self, exchange: "Exchange", message: Message) -> None:
+        """The exchange holds *message* back until its time has come."""
+
+    def released(self, exchange: "Exchange", held: Message, message: Message) -> None:
+        """The time of *held* has come: the exchange will route it as *message*."""
+
+    def enqueued(
+        self, queue: "Queue", positions: Sequence[int], messages: Sequence[Message]
+    ) -> None:
+        """*messages* are ready in the queue."""
+
+    def refused(self, queue: "Queue", message: Message) -> None:
+        """The queue is full, and did not take *message*."""
+
+    def duplicated(self, queue: "Queue", message: Message) -> None:
+        """The queue deduplicates, and dropped *message*: it has one like it."""
+
+    def delivered(
+        self,
+        consumer: "Consumer",
+        first_tag: int,
+        positions: Sequence[int],
+        messages: Sequence[Message],
+        redelivered: bool,
+    ) -> None:
+        """*messages* went to a consumer, with consecutive delivery tags from *first_tag*.
+
+        If the consumer is `no_ack`, they are gone from the queue.
+        """
+
+    def got(
+        self,
+        channel: "Channel",
+        queue: "Queue",
+        delivery_tag: int,
+        position: int,
+        message: Message,
+        *,
+        redelivered: bool,
+        no_ack: bool,
+    ) -> None:
+        """A basic.get was answered; if it was `no_ack`, the message is gone from the queue."""
+
+    def replied(
+        self, publisher: "Channel", channel: "Channel", consumer_tag: str, message: Message
+    ) -> None:
+        """What *publisher* has published went to *channel* as a direct reply, not to a queue."""
+
+    def acked(
+        self, channel: "Channel", queue: "Queue", held: Sequence[tuple[int, Message]]
+    ) -> None:
+        """A client is done with messages, each with its position: they are gone."""
+
+    def rejected(
+        self, channel: "Channel", queue: "Queue", held: Sequence[tuple[int, Message]]
+    ) -> None:
+        """A client does not want these messages, nor is anybody else to get them: they die."""
+
+    def requeued(
+        self, channel: "Channel", queue: "Queue", held: Sequence[tuple[int, Message]]
+    ) -> None:
+        """Delivered messages go back to their queue; by the client's will, or since it is gone."""
+
+    def died(self, queue: "Queue", position: int, message: Message, reason: "Reason") -> None:
+        """A message left its queue, ready or unacked, and nobody was given it for good."""
+
+    def dead_lettered(
+        self, queue: "Queue", message: Message, reason: "Reason", letter: Message
+    ) -> None:
+        """*message*, which died in *queue*, is published as *letter*, and will be routed.
+
+        It goes nowhere if its dead-letter exchange is not there.
+        """
+
+    def purged(self, queue: "Queue", positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """*messages* were ready, and a client had them dropped."""
+
+    def discarded(self, queue: "Queue") -> None:
+        """The queue is deleted, and with it all messages that it had, ready or unacked."""
+
+    def confirmed(self, channel: "Channel", publish_tag: int, multiple: bool) -> None:
+        """The publisher is told that the broker has taken over: basic.ack."""
+
+    def nacked(self, channel: "Channel", publish_tag: int, multiple: bool) -> None:
+        """The publisher is told that a queue did not take its message: basic.nack."""
+
+
+class EventWitness(Protocol):
+    """What comes and goes: queues, exchanges, bindings, clients (`Broker.watch_events`).
+
+    Each is told when it is there, and when it is no more.  To be told costs messages nothing.  A
+    class that names this one as its base inherits verbs that do nothing.
+    """
+
+    def vhost_created(self, vhost: "VHost") -> None:
+        """A vhost is there, with its predeclared exchanges."""
+
+    def vhost_deleted(self, vhost: "VHost") -> None:
+        """A vhost is gone, after all that it had."""
+
+    def exchange_created(self, exchange: "Exchange") -> None:
+        """An exchange was declared."""
+
+    def exchange_deleted(self, exchange: "Exchange") -> None:
+        """An exchange is gone, deleted or with its last binding; its bindings went before."""
+
+    def queue_created(self, queue: "Queue") -> None:
+        """A queue was declared."""
+
+    def queue_deleted(self, queue: "Queue") -> None:
+        """A queue is gone: deleted, expired, or with its last consumer or its connection."""
+
+    def binding_created(self, vhost: "VHost", binding: "Binding") -> None:
+        """Messages pass from an exchange to a destination."""
+
+    def binding_deleted(self, vhost: "VHost", binding: "Binding") -> None:
+        """They pass no more."""
+
+    def connection_created(self, connection: "Connection") -> None:
+        """A user is in a vhost."""
+
+    def connection_closed(self, connection: "Connection") -> None:
+        """The connection and all that belonged to it are gone."""
+
+    def channel_created(self, channel: "Channel") -> None:
+        """A channel is open."""
+
+    def channel_closed(self, channel: "Channel") -> None:
+        """A channel is closed, and its consumers with it."""
+
+    def consumer_created(self, consumer: "Consumer") -> None:
+        """A consumer has started."""
+
+    def consumer_deleted(self, consumer: "Consumer") -> None:
+        """A consumer is over: cancelled, or its channel or queue is gone."""
+
+    def authentication_succeeded(
+        self, user_name: str, mechanism_name: str, peer_address: str
+    ) -> None:
+        """Somebody at *peer_address* has shown to be that user."""
+
+    def authentication_failed(self, user_name: str, mechanism_name: str, peer_address: str) -> None:
+        """Somebody at *peer_address* has not shown to be that user."""
+
+    def alarm_set(self, resource_name: str) -> None:
+        """Memory is short, and publishers wait."""
+
+    def alarm_cleared(self, resource_name: str) -> None:
+        """It is no more."""
 
 
 class NameSource(Protocol):

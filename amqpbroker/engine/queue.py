@@ -167,6 +167,8 @@ class Queue:
 
     def enqueue(self, messages: Sequence[Message], content_bytes: int) -> None:
         """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`."""
+        if self.broker.witness is not None:
+            self._tell_enqueued(messages)
         self.order.append(messages)
         if content_bytes > len(messages) * LARGE_BYTES:
             self._has_large = True
@@ -176,22 +178,35 @@ class Queue:
         if not self.is_starving:
             self.broker.to_dispatch[self] = None
 
+    def _tell_enqueued(self, messages: Sequence[Message]) -> None:
+        order = self.order
+        assert isinstance(order, FifoOrder), order  # so it `is_plain`
+        first = order.next_position
+        assert self.broker.witness is not None
+        self.broker.witness.enqueued(self, range(first, first + len(messages)), messages)
+
     def accept(self, message: Message) -> bool:
         """Take in a message according to the rules; False when they refuse it (S-302)."""
-        limit = self.limit
+        limit, witness = self.limit, self.broker.witness
         if limit is not None:
             if self.rules.rejects:
                 if self in self.broker.to_dispatch:
                     self.dispatch()  # what consumers can take does not count
                 if not limit.has_room(self.ready_count, message):
+                    if witness is not None:
+                        witness.refused(self, message)
                     if self.rules.overflow == "reject-publish-dlx":
-                        self._die(message, "maxlen")
+                        self._bury(message, "maxlen")
                     return False
         if self._present is not None and not self._present.admit(message):
+            if witness is not None:
+                witness.duplicated(self, message)
             return True
         if limit is not None:
             limit.added((message,))
         position = self.order.append_one(message)
+        if witness is not None:
+            witness.enqueued(self, (position,), (message,))
         if len(message.content) > LARGE_BYTES:
             self._has_large = True
         time_ms = self._time_to_live_ms(message)
@@ -355,8 +370,8 @@ class Queue:
     def reject(self, held: Sequence[tuple[int, Message]]) -> None:
         """As `settle`, for messages that nobody wants: they die."""
         self.settle(held)
-        for _, message in held:
-            self._die(message, "rejected")
+        for position, message in held:
+            self._die(position, message, "rejected")
 
     def requeue(self, held: Sequence[tuple[int, Message]]) -> None:
         """Take back delivered messages, each at its position, as redelivered."""
@@ -370,7 +385,7 @@ class Queue:
                     self.limit.added((message,))
             else:
                 self._release((position,), (message,))
-                self._die(message, "delivery_limit")
+                self._die(position, message, "delivery_limit")
         self._drop_surplus()
         self._drop_expired(self.broker.now_ms)
         self.consumers_may_receive()
@@ -387,6 +402,8 @@ class Queue:
                 positions, messages = (position,), [message]
             if self.limit is not None:
                 self.limit.removed(messages)
+            if self.broker.witness is not None:
+                self.broker.witness.purged(self, positions, messages)
             self._release(positions, messages)
         self.broker.to_dispatch[self] = None  # nothing expires any more
         return count
@@ -413,7 +430,7 @@ class Queue:
         head = self._take_head()
         assert head is not None, self
         self._release(head[:1], head[1:])
-        self._die(head[1], reason)
+        self._die(*head, reason)
 
     def _drop_expired(self, now_ms: int) -> None:
         """Drop messages whose time is over, as long as such a one is next (S-293)."""
@@ -451,7 +468,13 @@ class Queue:
         self._expiry = None
         self.broker.to_dispatch[self] = None
 
-    def _die(self, message: Message, reason: "Reason") -> None:
+    def _die(self, position: int, message: Message, reason: "Reason") -> None:
+        """Let a message that was here die."""
+        if self.broker.witness is not None and not self.is_deleted:
+            self.broker.witness.died(self, position, message, reason)
+        self._bury(message, reason)
+
+    def _bury(self, message: Message, reason: "Reason") -> None:
         """Leave a message to the dead-letter exchange, if there is one."""
         if self.rules.dead_letter_exchange is not None and not self.is_deleted:
             self.broker.deaths.append((message, self, reason))
@@ -500,6 +523,8 @@ class Queue:
 
     def forget_messages(self) -> None:
         """The queue is deleted: whatever it held is gone, also what is unacked."""
+        if self.broker.witness is not None:
+            self.broker.witness.discarded(self)
         self.is_deleted = True
         self.order.clear()
         self._expires_at.clear()

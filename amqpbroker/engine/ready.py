@@ -104,6 +104,11 @@ class FifoOrder:
             return self._returned[0][0]
         return self._first_position if self._fresh else None
 
+    @property
+    def next_position(self) -> int:
+        """The position of the next message to be appended."""
+        return self._first_position + len(self._fresh)
+
     def append(self, messages: Iterable[Message]) -> None:
         """Take in new messages, behind all others."""
         self._fresh.extend(messages)

@@ -53,11 +53,12 @@ class Replies:
     def __contains__(self, reply_name: str) -> bool:
         return reply_name in self._consumers
 
-    def deliver(self, message: Message) -> None:
-        """Deliver a reply to the channel that its routing key names, or drop it.
+    def deliver(self, message: Message) -> ReplyConsumer | None:
+        """Deliver a reply to the channel that its routing key names, or drop it; whom it reached.
 
         It carries the channel's next delivery tag without using it up (S-268, up to 4.1).
         """
         consumer = self._consumers.get(message.publish.routing_key)
         if consumer is not None:
             consumer.deliver(consumer.channel.last_delivery_tag + 1, [message], False)
+        return consumer

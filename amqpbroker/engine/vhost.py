@@ -123,6 +123,8 @@ class VHost:
             arguments=arguments,
         )  # fmt: skip
         self.generation += 1
+        if (witness := self.broker.event_witness) is not None:
+            witness.exchange_created(exchange)
         return exchange
 
     def check_exchange(self, name: str) -> Exchange:
@@ -155,6 +157,8 @@ class VHost:
     def add_queue(self, queue: Queue) -> None:
         """Take in a new queue."""
         self.queues[queue.name] = queue
+        if self.broker.event_witness is not None:
+            self.broker.event_witness.queue_created(queue)
 
     def remove_queue(self, queue: Queue) -> None:
         """Remove a queue, its messages and its bindings; its consumers are the caller's part."""
@@ -173,6 +177,8 @@ class VHost:
         if source.add(binding):
             _incoming(destination)[binding] = None
             self.generation += 1
+            if (witness := self.broker.event_witness) is not None:
+                witness.binding_created(self, binding)
             if source.intake is not None:
                 source.intake.bound(destination)
 
@@ -262,7 +268,10 @@ class VHost:
             return
         assert isinstance(destination, Exchange), destination
         keys, properties = message.routing_keys, message.properties
-        for queue in self.find_route(destination, keys, properties, message):
+        queues = self.find_route(destination, keys, properties, message)
+        if self.broker.witness is not None:
+            self.broker.witness.routed(None, (message,), queues)
+        for queue in queues:
             queue.accept(message)
 
     # Parts
@@ -292,8 +301,7 @@ class VHost:
         emptied: list[Exchange] = []
         for binding in bindings:
             source = self.exchanges[binding.source_name]
-            source.remove(binding)
-            del _incoming(binding.destination)[binding]
+            self._remove_binding(source, binding)
             if source.auto_delete and not source.bindings:
                 emptied.append(source)
             self.generation += 1
@@ -309,14 +317,21 @@ class VHost:
                 exchange.intake.close()
                 exchange.intake = None  # some know their exchange, and no cycle must stay
             for binding in list(exchange.bindings):
-                exchange.remove(binding)
-                del _incoming(binding.destination)[binding]
+                self._remove_binding(exchange, binding)
             for binding in list(exchange.incoming):
-                del exchange.incoming[binding]
                 source = self.exchanges[binding.source_name]
-                source.remove(binding)
+                self._remove_binding(source, binding)
                 if source.auto_delete and not source.bindings:
                     to_remove.append(source)
+            if self.broker.event_witness is not None:
+                self.broker.event_witness.exchange_deleted(exchange)
+
+    def _remove_binding(self, source: Exchange, binding: Binding) -> None:
+        """Remove a binding at its source and at its destination (V1)."""
+        source.remove(binding)
+        del _incoming(binding.destination)[binding]
+        if self.broker.event_witness is not None:
+            self.broker.event_witness.binding_deleted(self, binding)
 
 
 def plain_name(name: str) -> str:

@@ -81,8 +81,13 @@ class Handshake:
         self.user = self._broker.users.authenticate(
             user_name, password, from_loopback=is_loopback(self._peer_address)
         )
+        witness = self._broker.event_witness
         if self.user is None:
+            if witness is not None:
+                witness.authentication_failed(user_name, method.mechanism, self._peer_address)
             raise self._refusal(method.mechanism)
+        if witness is not None:
+            witness.authentication_succeeded(user_name, method.mechanism, self._peer_address)
         return m.ConnectionTune(DEFAULT_CHANNEL_MAX, DEFAULT_FRAME_MAX, DEFAULT_HEARTBEAT_SECONDS)
 
     def _refusal(self, mechanism: str) -> AMQPException:

@@ -154,6 +154,8 @@ class Server:
         if self.alarm is None:
             if held_bytes > self._room_bytes:
                 self.alarm = "low on memory"
+                if self.broker.event_witness is not None:
+                    self.broker.event_witness.alarm_set("memory")
                 logger.warning(
                     "memory alarm: messages take %.1f MiB of the %.1f MiB that the limit leaves "
                     "for them; publishers wait",
@@ -163,6 +165,8 @@ class Server:
         elif held_bytes <= self._room_bytes * _ALARM_END_SHARE:
             self.alarm = None
             logger.warning("memory alarm is over")
+            if self.broker.event_witness is not None:
+                self.broker.event_witness.alarm_cleared("memory")
             for session in self._sessions:
                 session.unblock()
 

@@ -6,6 +6,7 @@ import pytest
 
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.ports import EventWitness
 from amqpbroker.server.handshake import Handshake, is_loopback
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.errors import AMQPException
@@ -163,3 +164,30 @@ def test_what_is_offered_names_the_mechanisms_and_capabilities() -> None:
         "connection.blocked", "consumer_priorities", "authentication_failure_close",
         "per_consumer_qos", "direct_reply_to",
     }  # fmt: skip
+
+
+def test_a_witness_is_told_who_logs_in_and_who_does_not() -> None:
+    class Logins(EventWitness):
+        def __init__(self) -> None:
+            self.told: list[tuple[str, ...]] = []
+
+        def authentication_succeeded(
+            self, user_name: str, mechanism_name: str, peer_address: str
+        ) -> None:
+            self.told.append(("succeeded", user_name, mechanism_name, peer_address))
+
+        def authentication_failed(
+            self, user_name: str, mechanism_name: str, peer_address: str
+        ) -> None:
+            self.told.append(("failed", user_name, mechanism_name, peer_address))
+
+    broker, logins = make_broker(), Logins()
+    broker.watch_events(logins)
+    Handshake(broker, ELSEWHERE).log_in(start_ok(b"\0app\0secret"))
+    with pytest.raises(AMQPException):
+        Handshake(broker, ELSEWHERE).log_in(start_ok(b"\0guest\0guest"))
+
+    assert logins.told == [
+        ("succeeded", "app", "PLAIN", ELSEWHERE),
+        ("failed", "guest", "PLAIN", ELSEWHERE),
+    ]

@@ -7,6 +7,7 @@ import trio
 from server_stage import Client, Stage, a_stage, publish_frames
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from amqpbroker.engine.ports import EventWitness
 from amqpbroker.server.server import BASE_BYTES
 from amqpbroker.server.session import READ_BYTES
 from amqpbroker.server.settings import Settings
@@ -110,12 +111,28 @@ async def test_blocked_publishers_go_on_when_the_messages_are_gone(
         await publisher.round_trip()
 
 
+class Alarms(EventWitness):
+    """The alarms that a witness is told of, as long as they last."""
+
+    def __init__(self) -> None:
+        self.set_for: list[str] = []
+
+    def alarm_set(self, resource_name: str) -> None:
+        self.set_for.append(resource_name)
+
+    def alarm_cleared(self, resource_name: str) -> None:
+        self.set_for.remove(resource_name)
+
+
 async def test_the_alarm_ends_by_acks_alone(autojump_clock: MockClock) -> None:
     """Nothing else happens afterwards: who waits must be told in the round of the last ack."""
+    alarms = Alarms()
     async with a_stage(SETTINGS) as stage:
+        stage.server.broker.watch_events(alarms)
         publisher, reader = await stage.open_client(), await stage.open_client()
         await fill(publisher)
         await publisher.expect(m.ConnectionBlocked)
+        assert alarms.set_for == ["memory"]
         message_count = stage.server.broker.vhosts["/"].queues["jobs"].ready_count
         await reader.consume("jobs", no_ack=False)
         for _ in range(message_count):
@@ -124,6 +141,7 @@ async def test_the_alarm_ends_by_acks_alone(autojump_clock: MockClock) -> None:
         await publisher.expect(m.ConnectionUnblocked)
 
         assert trio.current_time() == 0
+        assert alarms.set_for == []
 
 
 async def test_the_alarm_ends_with_whom_the_messages_belonged_to(
