@@ -233,6 +233,7 @@ async def test_a_session_that_ended_is_no_garbage(autojump_clock: MockClock) -> 
 async def test_a_client_that_comes_and_goes_leaves_nothing(autojump_clock: MockClock) -> None:
     async with a_stage() as stage:
         server = stage.server
+        served_before = len(server.reactor._ready)
         for _ in range(200):
             client = await stage.open_client(heartbeat=65_535)
             client.drop()
@@ -240,7 +241,7 @@ async def test_a_client_that_comes_and_goes_leaves_nothing(autojump_clock: MockC
 
         assert (server._sessions, server.to_flush, server.held_back) == ({}, {}, {})
         assert (server.to_work_off, server.broker.connections) == ({}, {})
-        assert len(server.reactor._ready) == 0
+        assert len(server.reactor._ready) == served_before
         assert len(server.timekeeper._timers) < 1_100
 
 
