@@ -13,9 +13,18 @@ from collections.abc import Callable, Iterable
 
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
-from amqpbroker.engine.dead_letter import Reason, dead_letter, targets
+from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
 from amqpbroker.engine.operator_error import OperatorError
-from amqpbroker.engine.ports import Dice, EventWitness, NameSource, Outlet, TakingTurns, Witness
+from amqpbroker.engine.ports import (
+    Dice,
+    EventWitness,
+    Journal,
+    NameSource,
+    NoJournal,
+    Outlet,
+    TakingTurns,
+    Witness,
+)
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
 from amqpbroker.engine.schedule import Schedule
@@ -23,14 +32,14 @@ from amqpbroker.engine.vhost import VHost
 from amqpbroker.engine.witnesses import Watch
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import not_allowed
-from amqpbroker.spec.message import Message
 
 
 class Broker:
     """Everything that one broker holds.
 
     `names` makes the server-generated names and `dice` the random choices, which without it are
-    made in turn; nothing else comes from outside.
+    made in turn; `journal` keeps what outlives the process, and without it nothing does.  Nothing
+    else comes from outside.
     """
 
     def __init__(
@@ -41,8 +50,10 @@ class Broker:
         vhost_names: Iterable[str] = ("/",),
         message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX,
         dice: Dice | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.names = names
+        self.journal: Journal = NoJournal() if journal is None else journal
         self.dice = TakingTurns() if dice is None else dice
         self.users = users
         self.message_bytes_max = message_bytes_max
@@ -56,7 +67,8 @@ class Broker:
         self.replies = Replies(names)
         self.now_ms = 0  # what `advance` said last: milliseconds since 1970
         self.schedule = Schedule()
-        self.deaths: deque[tuple[Message, Queue, Reason]] = deque()  # to be routed
+        self.deaths: deque[Dead] = deque()  # to be routed
+        self.unsafe: dict[Connection, None] = {}  # with confirms that wait for the journal
         self.to_dispatch: dict[Queue, None] = {}  # ready messages and somebody who may want them
         self.held_bytes = 0  # what all queues' messages occupy; once for each queue they are in
 
@@ -139,14 +151,15 @@ class Broker:
         while self.to_dispatch or self.deaths:
             while self.deaths and routed_count != deaths_max:
                 routed_count += 1
-                self._dead_letter(*self.deaths.popleft())
+                self._dead_letter(self.deaths.popleft())
             if self.to_dispatch:
                 next(iter(self.to_dispatch)).dispatch()
             elif self.deaths:
                 return
 
-    def _dead_letter(self, message: Message, queue: Queue, reason: Reason) -> None:
-        """Publish a message that died in *queue* to its dead-letter exchange (S-275)."""
+    def _dead_letter(self, dead: Dead) -> None:
+        """Publish a message that died in a queue to its dead-letter exchange (S-275)."""
+        message, queue, reason, position = dead
         letter = dead_letter(message, queue, reason, self.now_ms)
         exchange = queue.vhost.exchanges.get(letter.publish.exchange_name)
         if self.witness is not None:
@@ -161,6 +174,14 @@ class Broker:
             self.witness.routed(None, (letter,), to_accept)
         for target in to_accept:
             target.accept(letter)
+        if position is not None:
+            queue.forget_dead(position, message)
+
+    def tell_safe(self) -> None:
+        """More of what was told to the journal is safe: tell the confirms that waited for it."""
+        for connection in list(self.unsafe):
+            del self.unsafe[connection]
+            connection.tell_safe()
 
     def delete_queue(self, queue: Queue) -> int:
         """Delete a queue: its bindings, its consumers, its messages; how many were ready."""

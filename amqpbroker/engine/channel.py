@@ -201,8 +201,9 @@ class Channel:
                 for message in messages:
                     self._offer(message, queues)
                 return
+        is_kept = False
         for queue in queues:
-            queue.enqueue(messages, content_bytes)
+            is_kept |= queue.enqueue(messages, content_bytes)
             if queue.is_lagging:
                 self.connection.owe(queue, len(messages))
         if not queues and messages[0].publish.mandatory:
@@ -211,6 +212,8 @@ class Channel:
         if self._confirms is not None:
             self._confirms.accept(len(messages))
             self.connection.to_tell[self] = None
+            if is_kept:
+                self._confirms.wait_for(self.connection.broker.journal.open_number)
 
     def _offer(self, message: Message, queues: tuple[Queue, ...]) -> bool:
         """Offer a message to queues that may refuse it; whether all have taken it."""
@@ -228,6 +231,8 @@ class Channel:
             else:
                 self._confirms.accept(1)
             self.connection.to_tell[self] = None
+            if any(queue.entries is not None for queue in queues):
+                self._confirms.wait_for(self.connection.broker.journal.open_number)
         return not has_refused
 
     def _return(self, message: Message) -> None:
@@ -247,9 +252,10 @@ class Channel:
             self._confirms = Confirms()
 
     def tell_confirms(self) -> None:
-        """Tell the client which publishes are settled."""
+        """Tell the client which publishes are settled, as far as they are safe."""
         if self._confirms is not None and self._confirms.is_untold:
-            self._confirms.tell(self._confirm, self._refuse)
+            safe_number = self.vhost.broker.journal.safe_number
+            self._confirms.tell(self._confirm, self._refuse, safe_number)
 
     def _confirm(self, publish_tag: int, multiple: bool) -> None:
         if (witness := self.vhost.broker.witness) is not None:
@@ -260,6 +266,11 @@ class Channel:
         if (witness := self.vhost.broker.witness) is not None:
             witness.nacked(self, publish_tag, multiple)
         self.connection.outlet.refuse(self.number, publish_tag, multiple)
+
+    @property
+    def has_untold_confirms(self) -> bool:
+        """Whether there is something to tell, now or later."""
+        return self._confirms is not None and self._confirms.is_untold
 
     def select_transactions(self) -> None:
         """Put off the effect of publishes and acks; raises 406 on a channel with confirms."""
@@ -283,6 +294,7 @@ class Channel:
                 is_partial |= not self._offer(message, left)
         for settlement in transaction.settlements:
             self._settle(settlement)
+        self.connection.broker.journal.demand()
         if is_partial:
             raise precondition_failed("partial tx completion")
 

@@ -69,10 +69,19 @@ class Connection:
                 self.broker.event_witness.channel_closed(channel)
 
     def tell_confirms(self) -> None:
-        """Tell the client what was confirmed in this pass."""
+        """Tell the client what was confirmed in this pass; what is not safe waits."""
         for channel in self.to_tell:
             channel.tell_confirms()
+            if channel.has_untold_confirms:
+                self.broker.unsafe[self] = None
         self.to_tell.clear()
+
+    def tell_safe(self) -> None:
+        """More is safe now: tell the confirms that waited for it."""
+        for channel in self.channels.values():
+            if channel.has_untold_confirms:
+                self.to_tell[channel] = None
+        self.tell_confirms()
 
     def owe(self, queue: "Queue", message_count: int) -> None:
         """Note that *queue* lags, and was given more: it should deliver more than that first."""

@@ -10,13 +10,14 @@ such headers itself means nothing (S-274 to S-291; S-285: 4.0 and later).
     x-last-death-*     of the latest one
 
 (D1) A message that has died is in exactly one place: `Broker.deaths`, in the order of the deaths,
-     until `Broker.dispatch` routes it; it is in no queue until then.
+     until `Broker.dispatch` routes it; it is in no queue until then.  The journal has it where it
+     died until it has it where it goes.
 (D2) A message that nobody rejected does not go round: it skips queues that it has died in since
      (S-286).
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import attrs
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from amqpbroker.engine.queue import Queue
 
 Reason = Literal["rejected", "expired", "maxlen", "delivery_limit"]
+
+
+class Dead(NamedTuple):
+    """A message that has died and is to be routed."""
+
+    message: Message
+    queue: "Queue"  # in which it died
+    reason: Reason
+    position: int | None  # there; None: it was refused, and never stood in it
 
 
 @attrs.frozen

@@ -1,12 +1,13 @@
-"""What the engine asks of the world: a way out, names, and dice; and what it tells to watchers.
+"""What the engine asks of the world: a way out, a journal, names, and dice; what it tells watchers.
 
 The engine's verbs answer questions at once; everything that happens later, to whomever, leaves
-through an `Outlet`.  Who wants to know what happens is a `Witness` or an `EventWitness`.
+through an `Outlet`, and what must outlive the process is told to a `Journal`.  Who wants to know
+what happens is a `Witness` or an `EventWitness`.
 Implementations are synchronous and never call back into the engine.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from amqpbroker.spec.constants import ReplyCode
 from amqpbroker.spec.errors import ConnectionException
@@ -277,3 +278,138 @@ class TakingTurns:
     def __call__(self, count: int, /) -> int:
         self._roll_count += 1
         return (self._roll_count - 1) % count
+
+
+#: What a record is kept by; with its kind it is unique.
+RecordKey: TypeAlias = tuple[str, ...]
+#: What JSON can say.
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+#: What is kept under a key.
+Record: TypeAlias = Mapping[str, Json]
+
+
+class Entries(NamedTuple):
+    """Messages of a queue that entered together, or some of them, as the journal has them."""
+
+    raw_publish: bytes  # what `Journal.enter` was given
+    entered_ms: int
+    contents: Sequence[bytes]
+
+
+class Runs(NamedTuple):
+    """Entries of one queue, by their ids: runs of consecutive ones, ascending."""
+
+    firsts: Sequence[int]
+    counts: Sequence[int]
+
+
+class Journal(Protocol):
+    """What outlives the process: records, and the messages of durable queues.
+
+    It is told what happens, and asked nothing in return but when that is safe.  What is told
+    between two ends of a round is one transaction: all of it survives, or nothing of it.
+
+    (J1) A transaction is safe when its number is at most `safe_number`.  It survives then, and
+         with it every one before.
+    (J2) An id is given once, ascending, whatever becomes of it.
+    (J3) Once an entry has left and that is safe, it never comes back.
+    """
+
+    keeps: bool  # False: nothing outlives the process, so nothing need be told
+    is_clean: bool  # the last process came to its end in peace, and nothing has been told since
+    open_number: int  # of the transaction to which what is told now belongs
+    safe_number: int
+    demand_count: int  # how often something was told whose answer should wait until it is safe
+
+    def put(self, kind: str, key: RecordKey, record: Record) -> None:
+        """Keep *record*, in the place of the one with that key; nothing when they are equal."""
+        ...
+
+    def remove(self, kind: str, key: RecordKey) -> None:
+        """Forget a record, if there is one; with a "queue" also its entries."""
+        ...
+
+    def demand(self) -> None:
+        """Who asked for what was told waits until it is safe: `demand_count` grows."""
+        ...
+
+    def records(self, kind: str) -> Sequence[tuple[RecordKey, Record]]:
+        """The records of one kind as they stand, in the order in which they were first put."""
+        ...
+
+    def reserve(self, count: int) -> int:
+        """The first of *count* new consecutive ids, for queues and for entries."""
+        ...
+
+    def enter(
+        self,
+        queue_id: int,
+        first_id: int,
+        raw_publish: bytes,
+        messages: Sequence[Message],
+        now_ms: int,
+    ) -> None:
+        """Keep messages of one queue, with consecutive ids from *first_id*."""
+        ...
+
+    def leave(self, queue_id: int, ids: Sequence[int]) -> None:
+        """Forget entries of one queue; those that were never entered do not matter."""
+        ...
+
+    def entries(self, queue_id: int) -> Runs:
+        """The entries of a queue that have survived the last process."""
+        ...
+
+    def read(self, runs: Runs) -> list[Entries]:
+        """Read entries back, in the order of *runs*; all must be safe and not have left."""
+        ...
+
+
+class NoJournal:
+    """`Journal` of a broker that keeps nothing."""
+
+    keeps = False
+    is_clean = True
+    open_number = 0
+    safe_number = 0
+    demand_count = 0
+
+    def put(self, kind: str, key: RecordKey, record: Record) -> None:
+        """Nothing."""
+
+    def remove(self, kind: str, key: RecordKey) -> None:
+        """Nothing."""
+
+    def demand(self) -> None:
+        """Nothing."""
+
+    def records(self, kind: str) -> Sequence[tuple[RecordKey, Record]]:
+        """None."""
+        return ()
+
+    def reserve(self, count: int) -> int:
+        """Never asked: only what is kept has an id."""
+        raise AssertionError(count)
+
+    def enter(
+        self,
+        queue_id: int,
+        first_id: int,
+        raw_publish: bytes,
+        messages: Sequence[Message],
+        now_ms: int,
+    ) -> None:
+        """Never told."""
+        raise AssertionError(queue_id)
+
+    def leave(self, queue_id: int, ids: Sequence[int]) -> None:
+        """Never told."""
+        raise AssertionError(queue_id)
+
+    def entries(self, queue_id: int) -> Runs:
+        """Never asked."""
+        raise AssertionError(queue_id)
+
+    def read(self, runs: Runs) -> list[Entries]:
+        """Never asked."""
+        raise AssertionError(runs)

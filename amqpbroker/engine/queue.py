@@ -19,6 +19,8 @@ A message in a queue is in exactly one place.  It is *ready* (in `order`), or it
      when it is next, and it is one too many at the head.
 (Q5) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
      none.
+(Q6) A durable queue's messages stand in the journal (`entries`) as long as they are here, or are
+     dead and not yet routed.
 
 Dispatching is put off to the end of a pass (`Broker.dispatch`), so that messages published
 together are delivered together.
@@ -29,10 +31,13 @@ from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine import deduplication
 from amqpbroker.engine.consumer import Consumer, ConsumerRing, SingleActiveRing
+from amqpbroker.engine.dead_letter import Dead
+from amqpbroker.engine.dealing import deal
+from amqpbroker.engine.entries import QueueEntries
+from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.limits import LengthLimit
-from amqpbroker.engine.queue_arguments import QueueRules, rules_of
-from amqpbroker.engine.quorum import DEFAULT_DELIVERY_LIMIT, FailedDeliveries, QuorumOrder
-from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
+from amqpbroker.engine.orders import failures_of, order_of
+from amqpbroker.engine.queue_arguments import rules_of
 from amqpbroker.engine.schedule import Appointment
 from amqpbroker.spec.errors import resource_locked
 from amqpbroker.spec.message import Message
@@ -54,8 +59,6 @@ LAGGING_COUNT: Final = 20_000
 LARGE_BYTES: Final = 64 * 1024
 #: How many messages are purged at once.
 _PURGE_COUNT: Final = 1000
-#: At most this much is handed to consumers between two looks at how their connections drain.
-_DISPATCH_BYTES_MAX: Final = 256 * 1024
 
 
 class Queue:
@@ -66,8 +69,6 @@ class Queue:
         "_expires_at",
         "_expiry",
         "_failures",
-        "_has_large",
-        "_has_own_times",
         "_present",
         "_unused_from_ms",
         "arguments",
@@ -77,7 +78,10 @@ class Queue:
         "consumers",
         "delivered_count",
         "durable",
+        "entries",
         "exclusive_owner",
+        "has_large",
+        "has_own_times",
         "held_bytes",
         "is_deleted",
         "is_plain",
@@ -100,7 +104,9 @@ class Queue:
         exclusive_owner: "Connection | None",
         auto_delete: bool,
         arguments: Table,
+        queue_id: int | None = None,
     ) -> None:
+        """`queue_id` is the one by which the journal knows it already, if it does."""
         self.broker = broker
         self.vhost = vhost
         self.name = name
@@ -109,8 +115,11 @@ class Queue:
         self.auto_delete = auto_delete
         self.arguments = arguments
         self.rules = rules = rules_of(arguments)
-        self.order = _order_of(rules)
-        self._failures = _failures_of(rules)
+        self.entries = None  # what the journal keeps of it, if it keeps anything
+        if durable and broker.journal.keeps:
+            queue_id = broker.journal.reserve(1) if queue_id is None else queue_id
+            self.entries = QueueEntries(broker.journal, queue_id, is_quorum=rules.is_quorum)
+        self._failures = failures_of(rules)
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
         deduplicates = deduplication.is_wanted(arguments) and not rules.is_quorum
         self._present = deduplication.PresentMessages() if deduplicates else None
@@ -118,8 +127,9 @@ class Queue:
             rules.message_ttl_ms is None
             and self.limit is None
             and self._present is None
-            and isinstance(self.order, FifoOrder)
+            and rules.is_fifo
         )
+        self.order = order_of(rules, self.entries, pages=self.is_plain)
         self.consumers = (
             SingleActiveRing(yields=rules.is_quorum)
             if rules.has_single_active_consumer
@@ -131,8 +141,8 @@ class Queue:
         self.held_bytes = 0
         self.is_deleted = False
         self._expires_at: dict[int, int] = {}  # {position: when its time is over}, also unacked
-        self._has_large = False  # there may be messages of more than `LARGE_BYTES`
-        self._has_own_times = False  # a message's own expiration may be shorter than those before
+        self.has_large = False  # there may be messages of more than `LARGE_BYTES`
+        self.has_own_times = False  # a message's own expiration may be shorter than those before
         self._expiry: Appointment | None = None  # of the message that is next
         self._disuse: Appointment | None = None
         self._unused_from_ms = 0
@@ -165,25 +175,27 @@ class Queue:
         """Whether more messages wait than its consumers are about to get (Q3)."""
         return self.order.count > LAGGING_COUNT and len(self.consumers) > 0
 
-    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> None:
-        """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`."""
+    def enqueue(self, messages: Sequence[Message], content_bytes: int) -> bool:
+        """Take in *messages*, whose contents have *content_bytes* in all; the queue `is_plain`.
+
+        Returns whether the journal was told of any.
+        """
+        position = self.order.append(messages)
         if self.broker.witness is not None:
-            self._tell_enqueued(messages)
-        self.order.append(messages)
+            positions = range(position, position + len(messages))
+            self.broker.witness.enqueued(self, positions, messages)
+        is_kept = False
+        if self.entries is not None:
+            is_kept = self.entries.enter(position, messages, self.broker.now_ms)
+            self.note_paging()
         if content_bytes > len(messages) * LARGE_BYTES:
-            self._has_large = True
+            self.has_large = True
         held_bytes = content_bytes + len(messages) * MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
         if not self.is_starving:
             self.broker.to_dispatch[self] = None
-
-    def _tell_enqueued(self, messages: Sequence[Message]) -> None:
-        order = self.order
-        assert isinstance(order, FifoOrder), order  # so it `is_plain`
-        first = order.next_position
-        assert self.broker.witness is not None
-        self.broker.witness.enqueued(self, range(first, first + len(messages)), messages)
+        return is_kept
 
     def accept(self, message: Message) -> bool:
         """Take in a message according to the rules; False when they refuse it (S-302)."""
@@ -196,7 +208,7 @@ class Queue:
                     if witness is not None:
                         witness.refused(self, message)
                     if self.rules.overflow == "reject-publish-dlx":
-                        self._bury(message, "maxlen")
+                        self._bury(None, message, "maxlen")
                     return False
         if self._present is not None and not self._present.admit(message):
             if witness is not None:
@@ -207,18 +219,33 @@ class Queue:
         position = self.order.append_one(message)
         if witness is not None:
             witness.enqueued(self, (position,), (message,))
+        if self.entries is not None:
+            self.entries.enter(position, (message,), self.broker.now_ms)
+            self.note_paging()
+        self._take_in(position, message, self.broker.now_ms)
+        self.broker.to_dispatch[self] = None
+        if not self.rules.is_fifo:
+            self.dispatch()  # before a message comes that would overtake this one
+        return True
+
+    def _take_in(self, position: int, message: Message, entered_ms: int) -> None:
+        """Note what concerns a message that has come into the order."""
         if len(message.content) > LARGE_BYTES:
-            self._has_large = True
+            self.has_large = True
         time_ms = self._time_to_live_ms(message)
         if time_ms is not None:
-            self._expires_at[position] = self.broker.now_ms + time_ms
+            self._expires_at[position] = entered_ms + time_ms
         held_bytes = len(message.content) + MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
-        self.broker.to_dispatch[self] = None
-        if not isinstance(self.order, FifoOrder):
-            self.dispatch()  # before a message comes that would overtake this one
-        return True
+
+    def note_paging(self) -> None:
+        """Account for the messages that have left memory, or come back to it."""
+        order = self.order
+        if isinstance(order, KeptFifoOrder) and (held_bytes := order.paged_delta_bytes):
+            order.paged_delta_bytes = 0
+            self.held_bytes += held_bytes
+            self.broker.held_bytes += held_bytes
 
     def _time_to_live_ms(self, message: Message) -> int | None:
         """How long it may wait: the shorter of the queue's and its own (S-292)."""
@@ -226,7 +253,7 @@ class Queue:
         expiration = message.properties.text("expiration")
         if expiration is None:
             return queue_ms
-        self._has_own_times = True
+        self.has_own_times = True
         own_ms = int(expiration)
         return own_ms if queue_ms is None else min(own_ms, queue_ms)
 
@@ -256,75 +283,18 @@ class Queue:
             consumer = self.consumers.next_able()
             if consumer is not None:
                 position, message = order.take_returned()
-                self._deliver(consumer, (position,), [message], redelivered=True)
+                self.deliver(consumer, (position,), [message], redelivered=True)
                 return True
         elif fresh_count := order.fresh_count:
-            if self._dispatch_fresh(fresh_count):
+            if deal(self, fresh_count):
                 return True
         else:
-            self._has_large = False
+            self.has_large = False
             return False
         self.is_starving = True
         return False
 
-    def _dispatch_fresh(self, fresh_count: int) -> bool:
-        """Give some fresh messages out in turns; False when nobody may have any."""
-        if fresh_count > 1:
-            able = self.consumers.able()
-            if not able:
-                return False
-            # Speed: whole rounds are dealt out at once, to each consumer every n-th message,
-            # which is what one message at a time would come to.
-            rounds = min(fresh_count, self._batch_count()) // len(able)
-            if self._has_own_times:
-                rounds = 0
-            elif len(able) > 1 and not _are_apart(able):
-                self._deal_singly(able)
-                return True
-            rounds = min(rounds, *(one.credit() for one in able)) if rounds else 0
-            if rounds:
-                positions, messages = self.order.take(rounds * len(able))
-                if len(able) == 1:
-                    self._deliver(able[0], positions, messages, redelivered=False)
-                    self.consumers.pass_turn(able[0])
-                    return True
-                step = len(able)
-                for index, consumer in enumerate(able):
-                    self._deliver(
-                        consumer, positions[index::step], messages[index::step], redelivered=False
-                    )
-                self.consumers.pass_turn(able[-1])
-                return True
-        consumer = self.consumers.next_able()
-        if consumer is None:
-            return False
-        positions, messages = self.order.take(1)
-        self._deliver(consumer, positions, messages, redelivered=False)
-        return True
-
-    def _deal_singly(self, able: Sequence[Consumer]) -> None:
-        """Give a fresh message to each of *able*, as long as there are any and it still may.
-
-        What one is given may use up another's limit; nobody gets more room by it.
-        """
-        served = able[0]
-        for consumer in able:
-            if not self.order.fresh_count:
-                break
-            if consumer.credit() > 0:
-                positions, messages = self.order.take(1)
-                self._deliver(consumer, positions, messages, redelivered=False)
-                served = consumer
-        self.consumers.pass_turn(served)
-
-    def _batch_count(self) -> int:
-        """How many messages make `_DISPATCH_BYTES_MAX`, going by the mean of small ones."""
-        if self._has_large:
-            return len(self.consumers)
-        mean_bytes = self.held_bytes // (self.order.count + self.unacked_count)
-        return max(len(self.consumers), _DISPATCH_BYTES_MAX // mean_bytes)
-
-    def _deliver(
+    def deliver(
         self,
         consumer: Consumer,
         positions: Sequence[int],
@@ -332,6 +302,7 @@ class Queue:
         *,
         redelivered: bool,
     ) -> None:
+        """Give messages that were taken from the order to a consumer."""
         self.delivered_count += len(messages)
         if self.limit is not None:
             self.limit.removed(messages)
@@ -339,13 +310,13 @@ class Queue:
         consumer.channel.deliver(consumer, positions, messages, redelivered=redelivered)
         if consumer.no_ack:
             self.unacked_count -= len(messages)
-            self._release(positions, messages)
+            self._let_go(positions, messages)
 
     def get(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The next message, its position and whether it is redelivered; None when empty."""
         self.touch()
         self._drop_expired(self.broker.now_ms)
-        redelivered = bool(self.order.returned_count)
+        redelivered = self.order.returned_count > 0 or self.order.are_redelivered
         head = self._take_head()
         if head is None:
             return None
@@ -353,7 +324,7 @@ class Queue:
         self._drop_expired(self.broker.now_ms)  # so that what is left is what counts
         if no_ack:
             shown = self.shown(position, message)  # while its failures are known
-            self._release((position,), (message,))
+            self._let_go((position,), (message,))
             return position, shown, redelivered
         self.unacked_count += 1
         return position, message, redelivered
@@ -365,11 +336,12 @@ class Queue:
     def settle(self, held: Sequence[tuple[int, Message]]) -> None:
         """Let go of messages, each with its position, which were delivered and not settled."""
         self.unacked_count -= len(held)
-        self._release([position for position, _ in held], [message for _, message in held])
+        self._let_go([position for position, _ in held], [message for _, message in held])
 
     def reject(self, held: Sequence[tuple[int, Message]]) -> None:
         """As `settle`, for messages that nobody wants: they die."""
-        self.settle(held)
+        self.unacked_count -= len(held)
+        self._release([position for position, _ in held], [message for _, message in held])
         for position, message in held:
             self._die(position, message, "rejected")
 
@@ -393,6 +365,10 @@ class Queue:
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""
         count = self.ready_count
+        if isinstance(self.order, KeptFifoOrder) and self.broker.witness is None:
+            for positions, messages in self.order.discard():
+                self._drop(positions, messages)
+            self.note_paging()
         while self.order.count:
             if fresh_count := 0 if self.order.returned_count else self.order.fresh_count:
                 # Speed: a million messages are gone in 0.2 s, one at a time in 1 s.
@@ -400,13 +376,21 @@ class Queue:
             else:
                 position, message = self.order.take_returned()
                 positions, messages = (position,), [message]
-            if self.limit is not None:
-                self.limit.removed(messages)
-            if self.broker.witness is not None:
-                self.broker.witness.purged(self, positions, messages)
-            self._release(positions, messages)
+            self._drop(positions, messages)
         self.broker.to_dispatch[self] = None  # nothing expires any more
         return count
+
+    def _drop(self, positions: Sequence[int], messages: Sequence[Message] | None) -> None:
+        """Drop ready messages; None: they are paged, and so there is nothing to know of them."""
+        if messages is None:
+            assert self.entries is not None, self
+            self.entries.leave_paged(positions)
+            return
+        if self.limit is not None:
+            self.limit.removed(messages)
+        if self.broker.witness is not None:
+            self.broker.witness.purged(self, positions, messages)
+        self._let_go(positions, messages)
 
     # The rules
 
@@ -472,12 +456,19 @@ class Queue:
         """Let a message that was here die."""
         if self.broker.witness is not None and not self.is_deleted:
             self.broker.witness.died(self, position, message, reason)
-        self._bury(message, reason)
+        self._bury(position, message, reason)
 
-    def _bury(self, message: Message, reason: "Reason") -> None:
+    def _bury(self, position: int | None, message: Message, reason: "Reason") -> None:
         """Leave a message to the dead-letter exchange, if there is one."""
         if self.rules.dead_letter_exchange is not None and not self.is_deleted:
-            self.broker.deaths.append((message, self, reason))
+            self.broker.deaths.append(Dead(message, self, reason, position))
+        elif position is not None:
+            self.forget_dead(position, message)
+
+    def forget_dead(self, position: int, message: Message) -> None:
+        """A message that has died here is routed, or goes nowhere: the journal may forget it."""
+        if self.entries is not None and not self.is_deleted:
+            self.entries.leave((position,), (message,))
 
     def touch(self) -> None:
         """The queue is used: it lives on for another `expires_ms` (S-195)."""
@@ -504,13 +495,20 @@ class Queue:
         if self.order.count:
             self.broker.to_dispatch[self] = None
 
+    def _let_go(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """Messages are gone, and nothing becomes of them."""
+        if self.entries is not None and not self.is_deleted:
+            self.entries.leave(positions, messages)
+        self._release(positions, messages)
+
     def _release(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """Account for messages that no longer stand here, nor with a consumer."""
         if self.is_deleted:
             return
         if self._expires_at:
             for position in positions:
                 self._expires_at.pop(position, None)
-            self._has_own_times &= bool(self._expires_at)
+            self.has_own_times &= bool(self._expires_at)
         if self._failures is not None:
             self._failures.forget(positions)
         if self._present is not None:
@@ -536,26 +534,6 @@ class Queue:
         for appointment in (self._expiry, self._disuse):
             if appointment is not None:
                 appointment.cancel()
-
-
-def _order_of(rules: QueueRules) -> ReadyOrder:
-    if rules.is_quorum:
-        return QuorumOrder()
-    if rules.priority_max is None:
-        return FifoOrder()
-    return PriorityOrder(max(rules.priority_max, 1))  # RabbitMQ: 0 is taken for 1
-
-
-def _failures_of(rules: QueueRules) -> FailedDeliveries | None:
-    if not rules.is_quorum:
-        return None
-    limit = DEFAULT_DELIVERY_LIMIT if rules.delivery_limit is None else rules.delivery_limit
-    return FailedDeliveries(None if limit < 0 else limit)
-
-
-def _are_apart(consumers: Sequence[Consumer]) -> bool:
-    """Whether no two share a channel: its limit, and the order in which messages show on it."""
-    return len({consumer.channel for consumer in consumers}) == len(consumers)
 
 
 def locked(queue: Queue) -> Exception:

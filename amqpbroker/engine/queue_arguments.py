@@ -198,6 +198,11 @@ class QueueRules:
         return self.length_max is not None or self.length_bytes_max is not None
 
     @property
+    def is_fifo(self) -> bool:
+        """Whether messages are given out in the order in which they came, and no other."""
+        return self.priority_max is None and not self.is_quorum
+
+    @property
     def is_quorum(self) -> bool:
         """Whether the queue is a quorum queue."""
         return self.queue_type == "quorum"

@@ -7,10 +7,10 @@ each other one.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from amqpbroker.engine.ready import FifoOrder
+from amqpbroker.engine.ready import LEVEL_BITS, FifoOrder, ReadyOrder
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.table import Field
@@ -20,7 +20,6 @@ DEFAULT_DELIVERY_LIMIT: Final = 20
 _HIGH_PRIORITY: Final = 5
 #: How many of high priority are delivered for each other one.
 _HIGH_IN_A_ROW: Final = 2
-_LOW_FIRST_POSITION: Final = 1 << 48
 
 
 class QuorumOrder:
@@ -28,9 +27,10 @@ class QuorumOrder:
 
     __slots__ = ("_high", "_in_a_row", "_low", "_returned")
 
-    def __init__(self) -> None:
-        self._high = FifoOrder()
-        self._low = FifoOrder(_LOW_FIRST_POSITION)
+    def __init__(self, make_kind: Callable[[int], ReadyOrder] = FifoOrder) -> None:
+        """`make_kind` makes the order of a kind whose positions begin at what it is given."""
+        self._high = make_kind(0)
+        self._low = make_kind(1 << LEVEL_BITS)
         self._in_a_row = 0  # of high priority since the last other one
         self._returned: deque[tuple[int, Message]] = deque()
 
@@ -58,10 +58,19 @@ class QuorumOrder:
         """The position of the message that is next; None when there is none."""
         return self._returned[0][0] if self._returned else self._next().head_position
 
-    def append(self, messages: Sequence[Message]) -> None:
-        """Take in new messages, each behind those of its kind."""
-        for message in messages:
-            self.append_one(message)
+    @property
+    def are_redelivered(self) -> bool:
+        """Whether the next may have been delivered before the broker was started."""
+        return self._next().are_redelivered
+
+    @property
+    def paged_count(self) -> int:
+        """How many are not in memory."""
+        return self._high.paged_count + self._low.paged_count
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Take in new messages, each behind those of its kind; the position of the first."""
+        return next(iter([self.append_one(message) for message in messages]))
 
     def append_one(self, message: Message) -> int:
         """Take in a new message; its position."""
@@ -88,7 +97,7 @@ class QuorumOrder:
         self._low.clear()
         self._returned.clear()
 
-    def _next(self) -> FifoOrder:
+    def _next(self) -> ReadyOrder:
         if not self._high.fresh_count:
             return self._low
         is_others_turn = self._in_a_row >= _HIGH_IN_A_ROW and self._low.fresh_count

@@ -10,14 +10,14 @@ queues are first in, first out; queues with priorities are several such orders i
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
 from amqpbroker.spec.message import Message
 
 #: Positions of one level of priority; the level stands in the bits above.
-_LEVEL_BITS: Final = 48
+LEVEL_BITS: Final = 48
 
 
 class ReadyOrder(Protocol):
@@ -43,8 +43,21 @@ class ReadyOrder(Protocol):
         """The position of the message that is next; None when there is none."""
         ...
 
-    def append(self, messages: Sequence[Message]) -> None:
-        """Take in new messages, behind all others of their kind."""
+    @property
+    def are_redelivered(self) -> bool:
+        """Whether what `take` would give may have been delivered before the broker was started."""
+        ...
+
+    @property
+    def paged_count(self) -> int:
+        """How many of them are not in memory."""
+        ...
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Take in new messages, behind all others of their kind; the position of the first.
+
+        Of one kind, the others' positions follow that without a gap.
+        """
         ...
 
     def append_one(self, message: Message) -> int:
@@ -83,6 +96,16 @@ class FifoOrder:
         self._returned = []
 
     @property
+    def are_redelivered(self) -> bool:
+        """Never: it starts empty."""
+        return False
+
+    @property
+    def paged_count(self) -> int:
+        """None: all are in memory."""
+        return 0
+
+    @property
     def fresh_count(self) -> int:
         """How many have never been delivered."""
         return len(self._fresh)
@@ -104,14 +127,11 @@ class FifoOrder:
             return self._returned[0][0]
         return self._first_position if self._fresh else None
 
-    @property
-    def next_position(self) -> int:
-        """The position of the next message to be appended."""
-        return self._first_position + len(self._fresh)
-
-    def append(self, messages: Iterable[Message]) -> None:
-        """Take in new messages, behind all others."""
+    def append(self, messages: Sequence[Message]) -> int:
+        """Take in new messages, behind all others; the position of the first."""
+        position = self._first_position + len(self._fresh)
         self._fresh.extend(messages)
+        return position
 
     def append_one(self, message: Message) -> int:
         """Take in a new message; its position."""
@@ -155,8 +175,11 @@ class PriorityOrder:
 
     __slots__ = ("_highest", "_levels")
 
-    def __init__(self, priority_max: int) -> None:
-        self._levels = [FifoOrder(level << _LEVEL_BITS) for level in range(priority_max + 1)]
+    def __init__(
+        self, priority_max: int, make_level: Callable[[int], ReadyOrder] = FifoOrder
+    ) -> None:
+        """`make_level` makes the order of a level whose positions begin at what it is given."""
+        self._levels = [make_level(level << LEVEL_BITS) for level in range(priority_max + 1)]
         self._highest = 0  # no level above has messages
 
     @property
@@ -179,10 +202,19 @@ class PriorityOrder:
         """The position of the message that is next; None when there is none."""
         return self._head_level().head_position
 
-    def append(self, messages: Iterable[Message]) -> None:
-        """Take in new messages, each on the level of its priority."""
-        for message in messages:
-            self.append_one(message)
+    @property
+    def are_redelivered(self) -> bool:
+        """Whether the highest level's may have been delivered before the broker was started."""
+        return self._head_level().are_redelivered
+
+    @property
+    def paged_count(self) -> int:
+        """How many are not in memory."""
+        return sum(level.paged_count for level in self._levels)
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Take in new messages, each on the level of its priority; the position of the first."""
+        return next(iter([self.append_one(message) for message in messages]))
 
     def append_one(self, message: Message) -> int:
         """Take in a new message; its position."""
@@ -192,7 +224,7 @@ class PriorityOrder:
 
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, to its old place."""
-        level = position >> _LEVEL_BITS
+        level = position >> LEVEL_BITS
         self._highest = max(self._highest, level)
         self._levels[level].put_back(position, message)
 
@@ -210,7 +242,7 @@ class PriorityOrder:
             level.clear()
         self._highest = 0
 
-    def _head_level(self) -> FifoOrder:
+    def _head_level(self) -> ReadyOrder:
         while self._highest and not self._levels[self._highest].count:
             self._highest -= 1
         return self._levels[self._highest]

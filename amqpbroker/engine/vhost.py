@@ -16,6 +16,7 @@ from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.intakes import make_intake
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.queue_arguments import TYPE_NAMES
+from amqpbroker.engine.register import Register
 from amqpbroker.engine.routing.one import OneDestinationRouter
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.engine.routing.types import Makings, check_type, make_router
@@ -51,6 +52,8 @@ class VHost:
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.generation = 0
+        self._register = Register(broker.journal, name)
+        self._register.opened()
         self.default_exchange = self._make_exchange("", "direct", router=DefaultRouter(self.queues))
         for exchange_name, (type_, internal) in _PREDECLARED.items():
             self._make_exchange(exchange_name, type_, internal=internal)
@@ -65,6 +68,7 @@ class VHost:
         for name in list(self.exchanges):
             if (exchange := self.exchanges.get(name)) is not None:  # it may have gone with others
                 self._remove_exchanges([exchange])
+        self._register.closed()
 
     # Finding
 
@@ -123,6 +127,7 @@ class VHost:
             arguments=arguments,
         )  # fmt: skip
         self.generation += 1
+        self._register.declared(exchange)
         if (witness := self.broker.event_witness) is not None:
             witness.exchange_created(exchange)
         return exchange
@@ -157,6 +162,7 @@ class VHost:
     def add_queue(self, queue: Queue) -> None:
         """Take in a new queue."""
         self.queues[queue.name] = queue
+        self._register.declared(queue)
         if self.broker.event_witness is not None:
             self.broker.event_witness.queue_created(queue)
 
@@ -165,6 +171,7 @@ class VHost:
         del self.queues[queue.name]
         queue.forget_messages()
         self._remove_bindings(list(queue.bindings))
+        self._register.deleted(queue)
 
     # Bindings
 
@@ -177,6 +184,7 @@ class VHost:
         if source.add(binding):
             _incoming(destination)[binding] = None
             self.generation += 1
+            self._register.bound(source, binding)
             if (witness := self.broker.event_witness) is not None:
                 witness.binding_created(self, binding)
             if source.intake is not None:
@@ -323,6 +331,7 @@ class VHost:
                 self._remove_binding(source, binding)
                 if source.auto_delete and not source.bindings:
                     to_remove.append(source)
+            self._register.deleted(exchange)
             if self.broker.event_witness is not None:
                 self.broker.event_witness.exchange_deleted(exchange)
 
@@ -330,6 +339,7 @@ class VHost:
         """Remove a binding at its source and at its destination (V1)."""
         source.remove(binding)
         del _incoming(binding.destination)[binding]
+        self._register.unbound(source, binding)
         if self.broker.event_witness is not None:
             self.broker.event_witness.binding_deleted(self, binding)
 

@@ -72,7 +72,9 @@ def test_positions_are_told_when_a_message_comes_and_when_it_goes() -> None:
 
 
 @pytest.mark.parametrize("order", [FifoOrder(), PriorityOrder(1)], ids=["fifo", "priority"])
-def test_clearing_forgets_both_kinds_and_uses_no_position_twice(order: ReadyOrder) -> None:
+def test_clearing_forgets_both_kinds_and_uses_no_position_twice(
+    order: ReadyOrder,
+) -> None:
     order.append([message(1), message(2)])
     (position,), (first,) = order.take(1)
     order.put_back(position, first)

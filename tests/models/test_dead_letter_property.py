@@ -24,7 +24,8 @@ from queue_stage import arguments_of, properties_for
 
 from amqpbroker.engine import topology
 from amqpbroker.engine.broker import Broker
-from amqpbroker.engine.dead_letter import DeadLetter, Reason
+from amqpbroker.engine.dead_letter import Dead as Died
+from amqpbroker.engine.dead_letter import DeadLetter
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.quorum import QuorumOrder
 from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
@@ -36,7 +37,6 @@ KEYS = (*NAMES, "k")
 
 Chain: TypeAlias = tuple[tuple[str, str, int], ...]  # (queue, reason, count), the latest first
 Place: TypeAlias = tuple[Queue, bytes, Chain]
-Died: TypeAlias = tuple[Message, Queue, Reason]
 
 ends = st.sampled_from([True, True, True, False])
 
@@ -274,7 +274,7 @@ class DeadLetterNet(RuleBasedStateMachine):
 
     def note_death(self, item: Died) -> None:
         """A copy has left its queue, or was not let in, for a reason that its queue has."""
-        message, queue, reason = item
+        message, queue, reason, _ = item
         self.went[queue, message.body, chain_of(message)] += 1
         plan = self.plans[queue.name]
         assert not queue.is_deleted
@@ -288,7 +288,7 @@ class DeadLetterNet(RuleBasedStateMachine):
             assert plan.kind == "quorum"
 
     def expect_arrivals(self, item: Died) -> None:
-        message, queue, reason = item
+        message, queue, reason, _ = item
         plan = self.plans[queue.name]
         chain = with_death(chain_of(message), queue.name, reason)
         key = message.publish.routing_key if plan.routing_key is None else plan.routing_key
@@ -365,7 +365,7 @@ def test_a_message_that_nobody_keeps_visits_each_queue_once_on_each_way(
 
 
 def chain_lengths(deaths: Sequence[Died]) -> list[int]:
-    return [len(chain_of(message)) for message, _, _ in deaths]
+    return [len(chain_of(message)) for message, *_ in deaths]
 
 
 def test_a_long_ring_is_gone_round_once() -> None:

@@ -6,7 +6,7 @@ order of ready messages that does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from server_stage import Client, Stage, a_stage
@@ -24,7 +24,7 @@ def fail_to_name() -> str:
 class UntakingOrder(FifoOrder):
     """Takes in nothing."""
 
-    def append(self, messages: Iterable[Message]) -> None:
+    def append(self, messages: Sequence[Message]) -> int:
         raise RuntimeError("full of holes")
 
 
