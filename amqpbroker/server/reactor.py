@@ -81,6 +81,11 @@ class Reactor:
         if self._ready.pop(sock.fileno(), None) is not None:
             self._poll.unregister(sock.fileno())
 
+    def has_ready(self) -> bool:
+        """Whether the next round would serve a socket; what other threads post is none."""
+        ready = (file for file, _ in self._poll.poll(0))
+        return any(self._ready.get(file, self._mailbox) is not self._mailbox for file in ready)
+
     def call_soon_threadsafe(self, call: Callable[[], object]) -> None:
         """Have *call* made in the next round; the only method that other threads may call.
 

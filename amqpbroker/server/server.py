@@ -8,7 +8,7 @@ stop      no new clients; every connection is closed with 320; at most `DRAIN_SE
 import logging
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 
@@ -46,7 +46,14 @@ _ACCEPTS_A_ROUND: Final = 64
 class Server:
     """One running broker.  `session.House` for its sessions."""
 
-    def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Sequence[socket.socket],
+        *,
+        tends_garbage: bool = True,
+    ) -> None:
+        """`tends_garbage`: the process is the server's, and so is its garbage collector."""
         self._listeners = listeners
         self._room_bytes = settings.memory_limit_bytes - BASE_BYTES  # for messages
         users = Users()
@@ -66,8 +73,8 @@ class Server:
             message_bytes_max=settings.message_bytes_max,
         )
         self.timekeeper = Timekeeper(self._finish_calls)
-        self._clock = EngineClock(self.broker, self.timekeeper)
-        self.reactor = Reactor(self.finish_round, self._clock.tick)
+        self.clock = EngineClock(self.broker, self.timekeeper)
+        self.reactor = Reactor(self.finish_round, self.clock.tick)
         self.has_express = settings.has_express
         self.properties_memo = PropertiesMemo(remember=settings.has_express)
         self.alarm: str | None = None
@@ -78,31 +85,36 @@ class Server:
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._sessions: dict[Session, None] = {}
         self._has_emptied = trio.Event()
-        self._janitor = Janitor(self.broker)
+        self._janitor = Janitor(self.broker) if tends_garbage else None
+        self.after_round: Callable[[], None] | None = None  # told when all is given out and sent
 
-    async def run(self, stop: trio.Event) -> None:
-        """Serve until *stop* is set, then close every connection."""
+    async def run(self, stop: trio.Event, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """Serve until *stop* is set, then close every connection.
+
+        Clients have *drain_seconds* to answer that.
+        """
         for listener in self._listeners:
             self.reactor.add(listener, _Door(self, listener))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             nursery.start_soon(self.timekeeper.run)
-            nursery.start_soon(self._janitor.run)
+            if self._janitor is not None:
+                nursery.start_soon(self._janitor.run)
             await stop.wait()
-            await self._drain()
+            await self._drain(drain_seconds)
             nursery.cancel_scope.cancel()
 
-    async def _drain(self) -> None:
+    async def _drain(self, seconds: float) -> None:
         for listener in self._listeners:
             self.reactor.remove(listener)
             listener.close()
         for session in list(self._sessions):
             session.close(
                 connection_forced("broker forced connection closure with reason 'shutdown'"),
-                seconds=DRAIN_SECONDS,
+                seconds=seconds,
             )
         self.finish_round()
-        with trio.move_on_after(DRAIN_SECONDS):
+        with trio.move_on_after(seconds):
             if self._sessions:
                 await self._has_emptied.wait()
         self.drop_sessions()
@@ -130,7 +142,9 @@ class Server:
             for session in sessions:
                 session.flush()
             self._watch_memory()  # who was dropped has left its messages; who waits must be told
-        self._clock.wait()
+        self.clock.wait()
+        if self.after_round is not None:
+            self.after_round()
         if self.broker.to_dispatch or self.broker.deaths or self.to_work_off:
             return 0
         return HELD_BACK_LOOK_SECONDS if self.held_back else None
@@ -144,6 +158,23 @@ class Server:
 
     def _finish_calls(self) -> bool:
         return self.finish_round() == 0
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that clients have sent is worked off, and all that is ready given out."""
+        return not (
+            self.to_work_off
+            or self.to_flush
+            or self.broker.to_dispatch
+            or self.broker.deaths
+            or self.reactor.has_ready()
+        )
+
+    @property
+    def under_way(self) -> list[str]:
+        """What is on its way to a client or from it, in words."""
+        found = [(session.peer_name, session.under_way) for session in self._sessions]
+        return [f"connection {name}: {what}" for name, what in found if what is not None]
 
     def account(self, byte_count: int) -> None:
         """Note that a session holds so many bytes more, or less, for its client."""

@@ -20,7 +20,10 @@ may be silent, when it must wait because memory is short.
 
 import logging
 import socket
+import sys
 from enum import Enum
+from fcntl import ioctl
+from termios import FIONREAD
 from time import perf_counter
 from typing import Final
 
@@ -134,6 +137,23 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.peer_name} {self._phase.value} {self._wire.state.value}>"
+
+    @property
+    def under_way(self) -> str | None:
+        """What has been sent and has not arrived, at either end, in words; None: nothing."""
+        if self._outbox.byte_count:
+            return f"the client does not read: {self._outbox.byte_count} bytes wait for it"
+        if self._has_more:
+            return "what it sent is being worked off"
+        if half_bytes := self._wire.unread_bytes + self._wire.arriving_bytes:
+            return f"the client has sent {half_bytes} bytes of something, and not the rest of it"
+        if self._is_blocked or self._is_held_back:
+            unread = bytearray(4)
+            ioctl(self._socket, FIONREAD, unread)
+            if unread_bytes := int.from_bytes(unread, sys.byteorder):
+                reason = self._house.alarm if self._is_blocked else "a queue that lags"
+                return f"{unread_bytes} bytes of it are not read for now, because of {reason}"
+        return None
 
     # The socket
 

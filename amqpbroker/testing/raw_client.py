@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
 from struct import Struct
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar, cast
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from amqpbroker.spec.constants import (
@@ -51,7 +50,7 @@ from amqpbroker.spec.methods import (
     ConnectionTuneOk,
 )
 from amqpbroker.spec.properties import NO_PROPERTIES, Properties
-from amqpbroker.spec.table import Field, FieldValue, Table, longstr
+from amqpbroker.spec.table import Table
 from amqpbroker.testing.raw_channel import RawChannel
 from amqpbroker.testing.raw_events import (
     BytesSent,
@@ -70,6 +69,7 @@ from amqpbroker.testing.raw_events import (
     Unexpected,
     is_for,
 )
+from amqpbroker.testing.values import as_table
 
 M = TypeVar("M", bound=Method)
 
@@ -114,34 +114,6 @@ class ServerAddress(NamedTuple):
             unquote(parts.password or "guest"),
             unquote(parts.path[1:]) or "/",
         )
-
-
-def as_field(value: object) -> Field:
-    """The field that most clients would send for a Python value."""
-    if isinstance(value, Field):
-        return value
-    if isinstance(value, bool):
-        return Field("t", value)
-    if isinstance(value, int):
-        return Field("I" if -(2**31) <= value < 2**31 else "l", value)
-    if isinstance(value, float):
-        return Field("d", value)
-    if isinstance(value, str):
-        return longstr(value)
-    if isinstance(value, bytes):
-        return Field("S", value)
-    if value is None:
-        return Field("V", None)
-    if isinstance(value, Mapping):
-        return Field("F", as_table(cast("Mapping[str, object]", value)))
-    assert isinstance(value, list | tuple), f"no field for {value!r}"
-    items: FieldValue = [as_field(item) for item in cast("list[object]", value)]
-    return Field("A", items)
-
-
-def as_table(values: Mapping[str, object]) -> Table:
-    """A field table of Python values: ``as_table({"x-max-length": 5, "x-match": "any"})``."""
-    return {name: as_field(value) for name, value in values.items()}
 
 
 def plain(user: str, password: str) -> bytes:

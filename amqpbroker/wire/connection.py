@@ -123,6 +123,11 @@ class Connection:
         self._data = b""
         self._position = 0
 
+    @property
+    def unread_bytes(self) -> int:
+        """How much was received and not understood yet: the rest of a frame is missing."""
+        return len(self._data) - self._position
+
     def receive(self, data: bytes | memoryview) -> None:
         """Take bytes from the peer, and make them ours: the caller may reuse *data*."""
         self._data = b"".join((self._data, data))

@@ -136,3 +136,51 @@ async def test_a_bug_in_what_is_due_stops_neither_the_clock_nor_what_is_due_next
 
     assert called == ["next"]
     assert "full of holes" in caplog.text
+
+
+async def test_frozen_it_stands_and_nothing_is_due(autojump_clock: MockClock) -> None:
+    async with a_clock() as (broker, clock, _):
+        called: list[int] = []
+        broker.schedule.call_at(broker.now_ms + 1000, lambda: called.append(broker.now_ms))
+        clock.wait()
+        clock.freeze()
+        clock.wait()
+        stood_at_ms = clock.read()
+        await wait(3600)
+        clock.tick()
+
+        assert (clock.is_frozen, clock.read(), broker.now_ms) == (True, stood_at_ms, stood_at_ms)
+        assert called == []
+
+
+async def test_resumed_it_goes_on_from_where_it_stood(autojump_clock: MockClock) -> None:
+    async with a_clock() as (broker, clock, _):
+        called: list[int] = []
+        start_ms = broker.now_ms
+        broker.schedule.call_at(start_ms + 1000, lambda: called.append(broker.now_ms))
+        clock.freeze()
+        await wait(3600)
+        clock.resume()
+        clock.wait()
+        await wait(0.5)
+        assert called == []
+        await wait(1)
+
+    assert [0 <= one - start_ms - 1000 <= 1 for one in called] == [True]
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+async def test_it_jumps_ahead_and_never_back(autojump_clock: MockClock, *, is_frozen: bool) -> None:
+    async with a_clock() as (broker, clock, _):
+        if is_frozen:
+            clock.freeze()
+        start_ms = broker.now_ms
+        called: list[int] = []
+        broker.schedule.call_at(start_ms + 5000, lambda: called.append(broker.now_ms))
+        for jump_ms in (4999, 5001, 7, 86_400_000, 86_400_001):
+            clock.jump(start_ms + jump_ms)
+            assert broker.now_ms >= start_ms + jump_ms
+        clock.tick()
+
+        assert called == [start_ms + 5001]
+        assert clock.read() - start_ms == 86_400_001

@@ -1,0 +1,217 @@
+"""A broker inside the process of the tests, and what they ask of it.
+
+    with broker() as b:
+        connection = pika.BlockingConnection(pika.URLParameters(b.url))
+
+It is the broker that `amqpbroker serve` runs, in a thread of its own, on a free port and on a Unix
+socket.  Every method may be called from any thread, and from code under asyncio or trio as well:
+a call crosses over to the broker's thread and back, which takes well under a millisecond.  The few
+that wait for clients have a second form whose name begins with ``async_``.
+"""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Final, ParamSpec, Self, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
+
+from amqpbroker.engine.broker import Broker
+from amqpbroker.server.server import Server
+from amqpbroker.server.settings import Settings
+from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
+from amqpbroker.testing.barriers import TIMEOUT_SECONDS, Barriers
+from amqpbroker.testing.clock import Clock
+from amqpbroker.testing.kit_client import find_vhost
+from amqpbroker.testing.server_thread import ServerThread
+from amqpbroker.testing.vhost_handle import VHostHandle
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: When messages make the process larger than this, publishers wait, as RabbitMQ's do.
+MEMORY_LIMIT_BYTES: Final = 1024 * 1024 * 1024
+_BACKLOG: Final = 128
+
+
+class BrokerOptions(TypedDict, total=False):
+    """How a broker is started.  All of it can be left out."""
+
+    port: int
+    """The port of 127.0.0.1; any free one unless told otherwise."""
+    memory_limit_bytes: int
+    """When messages make the process larger than this, publishers wait (1 GiB)."""
+    message_bytes_max: int
+    """The largest message body (16 MiB)."""
+
+
+class LocalBroker:
+    """A running broker.  `broker` and `async_broker` make one."""
+
+    def __init__(self, **options: Unpack[BrokerOptions]) -> None:
+        """Start it; see `BrokerOptions`."""
+        self._directory = Path(tempfile.mkdtemp(prefix="amqpbroker-"))
+        #: The Unix socket, for clients that can use one.
+        self.unix_path = self._directory / "amqp.sock"
+        listeners: list[socket.socket] = []
+        try:
+            address = ("127.0.0.1", options.get("port", 0))
+            listeners.append(socket.create_server(address, backlog=_BACKLOG))
+            self.port: int = listeners[0].getsockname()[1]
+            listeners.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            listeners[1].bind(str(self.unix_path))
+            listeners[1].listen(_BACKLOG)
+        except OSError:
+            for listener in listeners:
+                listener.close()
+            shutil.rmtree(self._directory)
+            raise
+        self.host = "127.0.0.1"
+        settings = Settings(
+            port=self.port,
+            is_in_memory=True,
+            memory_limit_bytes=options.get("memory_limit_bytes", MEMORY_LIMIT_BYTES),
+            message_bytes_max=options.get("message_bytes_max", DEFAULT_MESSAGE_BYTES_MAX),
+        )
+        self._thread = ServerThread(settings, listeners)
+        self._vhost_numbers = count(1)
+        #: Who waits for what; `settle` and `QueueHandle.wait_for` are made of it.
+        self.barriers = Barriers(self._thread)
+        #: The time by which messages expire.
+        self.clock = Clock(self._thread, self.barriers)
+
+    def __repr__(self) -> str:
+        state = "" if self._thread.is_running else " stopped"
+        return f"<LocalBroker {self.url}{state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection with 320 and stop; clients are not waited for."""
+        self._thread.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    # Where it is
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to the vhost ``/``, as the user guest."""
+        return self.url_for("/")
+
+    def url_for(self, vhost_name: str, *, user: str = "guest", password: str = "guest") -> str:
+        """Where clients connect to a vhost."""
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"amqp://{login}@{self.host}:{self.port}/{quote(vhost_name, safe='')}"
+
+    # What it has
+
+    def vhost(self, name: str = "/") -> VHostHandle:
+        """The vhost of that name; raises `LookupError` when there is none."""
+        self.call(find_vhost, self.engine, name)
+        return VHostHandle(self, name)
+
+    def add_vhost(self, name: str | None = None) -> VHostHandle:
+        """The vhost of that name, which is made if it is not there; without a name, a new one."""
+        if name is None:
+            name = f"test-{next(self._vhost_numbers)}"
+        self.call(self.engine.add_vhost, name)
+        return VHostHandle(self, name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a vhost and all that it has; whoever is connected to it is closed with 320.
+
+        Raises `OperatorError`, a `ValueError`, when there is none of that name.
+        """
+        self.call(self.engine.delete_vhost, name)
+
+    @contextmanager
+    def fresh_vhost(self) -> Generator[VHostHandle]:
+        """A new vhost for the time of the block."""
+        vhost = self.add_vhost()
+        try:
+            yield vhost
+        finally:
+            if self.call(lambda: vhost.name in self.engine.vhosts):
+                vhost.delete()
+
+    # Waiting
+
+    def settle(self, *, acked: bool = False, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Wait until nothing is in flight any more.
+
+        All that clients have written to their sockets by now is worked off, everything that can be
+        delivered is delivered, and all output is with the operating system.  With *acked* it is
+        also waited until clients have settled what they were given.  Raises `StillOutstanding`, a
+        `TimeoutError` that names what is missing, after *timeout* seconds.
+        """
+        self.barriers.wait("waiting for quiet", lambda: self._outstanding(acked=acked), timeout)
+
+    async def async_settle(self, *, acked: bool = False, timeout: float = TIMEOUT_SECONDS) -> None:
+        """As `settle`, for code under asyncio or trio."""
+        await self.barriers.async_wait(
+            "waiting for quiet", lambda: self._outstanding(acked=acked), timeout
+        )
+
+    def _outstanding(self, *, acked: bool) -> list[str]:
+        found = self.server.under_way
+        if not found and not self.server.is_caught_up:
+            found = ["clients go on sending"]
+        if acked:
+            found += [
+                f"{queue}: {queue.unacked_count} delivered, and neither acked nor rejected"
+                for vhost in self.engine.vhosts.values()
+                for queue in vhost.queues.values()
+                if queue.unacked_count
+            ]
+        return found
+
+    # The broker's own thread
+
+    @property
+    def server(self) -> Server:
+        """The server; only for use inside of `call` and `look`."""
+        return self._thread.server
+
+    @property
+    def engine(self) -> Broker:
+        """The engine; only for use inside of `call` and `look`."""
+        return self._thread.server.broker
+
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What *function* returns or raises in the broker's thread, between two rounds.
+
+        What it makes ready is on its way to the clients before this returns.
+        """
+        return self._thread.call(function, *args, **kwargs)
+
+    def look(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `call`, when all is worked off that clients have written to their sockets by now."""
+        return self._thread.look(function, *args, **kwargs)
+
+
+def broker(**options: Unpack[BrokerOptions]) -> LocalBroker:
+    """Start a broker, for a block of ``with``.  It serves at once, and is closed when that ends.
+
+    It may also be kept, and closed with `LocalBroker.close`.
+    """
+    return LocalBroker(**options)
+
+
+@asynccontextmanager
+async def async_broker(**options: Unpack[BrokerOptions]) -> AsyncGenerator[LocalBroker]:
+    """Start a broker for the time of an ``async with`` block, under asyncio or trio."""
+    with LocalBroker(**options) as local:
+        yield local

@@ -1,0 +1,183 @@
+"""The broker in the tests' own process: it is there at once, and nothing of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+import trio
+from kit_stage import a_client, declare
+
+from amqpbroker.server.mailbox import ServerStopped
+from amqpbroker.spec import methods as m
+from amqpbroker.spec.constants import PROTOCOL_HEADER
+from amqpbroker.testing import LocalBroker, VHostHandle, async_broker, broker
+from amqpbroker.testing.raw_client import RawConnection
+
+
+def open_files() -> set[str]:
+    entries = Path("/proc/self/fd").iterdir()
+    return {str(entry.readlink()) for entry in entries if entry.is_symlink()}
+
+
+def test_clients_use_it_by_its_url() -> None:
+    with broker() as local, a_client(local) as channel:
+        declare(channel, "jobs")
+        channel.publish("", "jobs", b"hello")
+
+        assert channel.get_all("jobs") == [b"hello"]
+
+
+def test_it_listens_on_a_unix_socket_too(local: LocalBroker) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(5)
+        client.connect(str(local.unix_path))
+        client.sendall(PROTOCOL_HEADER)
+
+        assert client.recv(1) == b"\x01"  # a method frame: connection.start
+
+
+def test_it_leaves_no_thread_socket_file_or_warning() -> None:
+    threads, files = threading.active_count(), open_files()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with broker() as local:
+            with a_client(local) as channel:
+                declare(channel, "jobs")
+            assert local.unix_path.exists()
+        gc.collect()
+
+    assert threading.active_count() == threads
+    assert open_files() - files == set()
+    assert not local.unix_path.parent.exists()
+
+
+def test_a_client_that_is_still_there_is_told_320_and_not_waited_for() -> None:
+    with broker() as local:
+        connection = RawConnection.open(local.url)
+    close = connection.expect(m.ConnectionClose)
+    connection.drop()
+
+    assert close.reply_code == 320
+
+
+def test_two_of_them_do_not_know_each_other() -> None:
+    with broker() as one, broker() as other:
+        one.vhost().queue("jobs").declare()
+
+        assert (list(one.vhost().queues), list(other.vhost().queues)) == (["jobs"], [])
+
+
+def test_a_port_that_is_taken_is_said_at_once_and_leaves_nothing(local: LocalBroker) -> None:
+    files = open_files()
+    with pytest.raises(OSError, match="in use"):
+        broker(port=local.port)
+    gc.collect()
+
+    assert open_files() - files == set()
+
+
+def test_the_garbage_collector_stays_the_programs_own() -> None:
+    with broker() as local, a_client(local):
+        assert gc.isenabled()
+
+
+def test_a_call_runs_in_the_brokers_thread_and_its_result_comes_back(local: LocalBroker) -> None:
+    name = local.call(lambda first, last: threading.current_thread().name + first + last, "1", "2")
+
+    assert name == "amqpbroker12"
+
+
+def test_what_a_call_raises_is_the_callers(local: LocalBroker) -> None:
+    with pytest.raises(ZeroDivisionError):
+        local.call(lambda: 1 / 0)
+    assert local.call(lambda: "still there") == "still there"
+
+
+def test_a_call_within_a_call_is_made_at_once(local: LocalBroker) -> None:
+    assert local.call(lambda: local.call(lambda: local.look(lambda: "inside"))) == "inside"
+
+
+def test_after_the_end_a_call_says_that_it_is_over() -> None:
+    with broker() as local:
+        pass
+
+    with pytest.raises(ServerStopped):
+        local.call(lambda: None)
+    assert repr(local).endswith("stopped>")
+
+
+def test_a_look_sees_what_was_written_before_it(local: LocalBroker, vhost: VHostHandle) -> None:
+    with a_client(local, vhost.name) as channel:
+        declare(channel, "jobs")
+        for number in range(300):
+            channel.publish("", "jobs", b"x" * 1000)
+            if number % 100 == 99:
+                assert vhost.queue("jobs").ready_count == number + 1
+
+
+def test_a_vhost_is_made_and_gone_with_all_that_it_has(local: LocalBroker) -> None:
+    with local.fresh_vhost() as vhost:
+        assert local.vhost(vhost.name).url == vhost.url
+        connection = RawConnection.open(vhost.url)
+        vhost.queue("jobs").declare()
+    close = connection.expect(m.ConnectionClose)
+    connection.drop()
+
+    assert close.reply_code == 320
+    with pytest.raises(LookupError, match=rf"no vhost '{vhost.name}'; there are '/'"):
+        local.vhost(vhost.name)
+
+
+def test_a_fresh_vhost_may_be_deleted_by_the_test_itself(local: LocalBroker) -> None:
+    with local.fresh_vhost() as vhost:
+        vhost.delete()
+
+    assert not local.call(lambda: vhost.name in local.engine.vhosts)
+
+
+def test_a_url_names_any_vhost_and_user(local: LocalBroker) -> None:
+    url = local.url_for("a/b", user="ä", password="p@ss")
+
+    assert url == f"amqp://%C3%A4:p%40ss@127.0.0.1:{local.port}/a%2Fb"
+
+
+def test_it_serves_code_under_asyncio() -> None:
+    async def main() -> int:
+        async with async_broker() as local:
+            queue = local.vhost().queue("jobs").declare()
+
+            async def publish_from_elsewhere() -> None:
+                await asyncio.to_thread(queue.publish, b"hello")
+
+            task = asyncio.create_task(publish_from_elsewhere())
+            await queue.async_wait_for(ready=1)
+            await local.async_settle()
+            await task
+            return queue.ready_count
+
+    assert asyncio.run(main()) == 1
+
+
+async def test_it_serves_code_under_trio() -> None:
+    async with async_broker() as local, trio.open_nursery() as nursery:
+        queue = local.vhost().queue("jobs").declare()
+        nursery.start_soon(trio.to_thread.run_sync, queue.publish, b"hello")
+        await queue.async_wait_for(ready=1)
+        await local.async_settle()
+
+        assert queue.ready_count == 1
+
+
+async def test_who_stops_waiting_leaves_nothing_behind(local: LocalBroker) -> None:
+    queue = local.vhost().queue("never")
+    with trio.move_on_after(0.01) as scope:
+        await queue.async_wait_for(ready=1, timeout=60)
+
+    assert scope.cancelled_caught
+    assert local.call(lambda: "still there") == "still there"
