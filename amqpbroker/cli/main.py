@@ -35,6 +35,11 @@ class CommandModule(Protocol):
 #: {name: where it stands, and one line about it}
 COMMANDS: Final[Mapping[str, Command]] = {
     "serve": Command("amqpbroker.cli.serve", "run the broker until it is told to stop"),
+    "start": Command("amqpbroker.cli.start", "start a broker in the background"),
+    "stop": Command("amqpbroker.cli.stop", "stop a broker that 'start' has started"),
+    "status": Command("amqpbroker.cli.status", "tell whether a started broker runs, and where"),
+    "record": Command("amqpbroker.cli.record", "write down what clients and a broker say"),
+    "replay": Command("amqpbroker.cli.replay", "say it again, and show what is answered else"),
     "config": Command("amqpbroker.cli.config", "check a configuration file; show what is in force"),
 }
 

@@ -17,6 +17,7 @@ from amqpbroker.cli.main import fail
 from amqpbroker.cli.sources import WrongSetting, add_settings, choose, settings_of
 
 if TYPE_CHECKING:
+    from amqpbroker.server.run import Beside
     from amqpbroker.server.settings import Settings
 
 _BACKLOG: Final = 1024
@@ -43,11 +44,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = "Run the broker until SIGTERM or Ctrl-C."
     parser.epilog = _EPILOG
+    parser.add_argument(
+        "--exit-with-parent", action="store_true",
+        help="stop when the process that has started the broker ends",
+    )  # fmt: skip
     add_settings(parser)
 
 
 def run(values: argparse.Namespace) -> int:
     """Run the broker; the exit status."""
+    parent_id = os.getppid()  # before anything takes time: later it may be another one
     try:
         chosen = choose(values)
     except WrongSetting as error:
@@ -66,8 +72,20 @@ def run(values: argparse.Namespace) -> int:
     gc.freeze()
     gc.enable()
     settings = attrs.evolve(settings_of(chosen), port=listeners[0].getsockname()[1])
-    server.run(settings, listeners, ready_lines=_ready_lines(settings))
+    server.run(
+        settings, listeners, ready_lines=_ready_lines(settings), beside=_beside(values, parent_id)
+    )
     return 0
+
+
+def _beside(values: argparse.Namespace, parent_id: int) -> "list[Beside]":
+    """What runs with the server, by the options that ask for it."""
+    beside: list[Beside] = []
+    if values.exit_with_parent:
+        from amqpbroker.server.parent import StopWithParent
+
+        beside.append(StopWithParent(parent_id))
+    return beside
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -5,8 +5,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from typing import Final, Protocol
 
 import trio
 
@@ -19,18 +19,32 @@ logger = logging.getLogger("amqpbroker")
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
+class Beside(Protocol):
+    """Something that runs beside a server, as long as it does."""
+
+    def __call__(
+        self, server: Server, stop: trio.Event, *, task_status: trio.TaskStatus[None]
+    ) -> Awaitable[None]:
+        """Say `started` when it is up; set *stop* to end the server."""
+        ...
+
+
 def run(
     settings: Settings,
     listeners: Sequence[socket.socket],
     *,
     ready_lines: Iterable[str],
+    beside: Iterable[Beside] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients."""
+    """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients.
+
+    *beside* runs with the server, each from before the ready lines to the end.
+    """
     _allow_many_files()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-    trio.run(_serve, Server(settings, listeners), list(ready_lines))
+    trio.run(_serve, Server(settings, listeners), list(ready_lines), list(beside))
 
 
 class LineFormatter(logging.Formatter):
@@ -46,17 +60,25 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(server: Server, ready_lines: Sequence[str]) -> None:
+async def _serve(server: Server, ready_lines: Sequence[str], beside: Sequence[Beside]) -> None:
     stop = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, stop, nursery.cancel_scope)
-            for line in ready_lines:
-                sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            for one in beside:
+                await nursery.start(one, server, stop)
+            _print(ready_lines)
             nursery.start_soon(_tune_allocator)
             await server.run(stop)
             nursery.cancel_scope.cancel()
+
+
+def _print(lines: Iterable[str]) -> None:
+    try:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the first line may not be interested in the second
+        logger.info("nobody reads what is printed")
 
 
 async def _tune_allocator() -> None:
