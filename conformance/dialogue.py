@@ -12,15 +12,9 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from amqpbroker.testing.generated_names import GeneratedNames
 from amqpbroker.testing.raw_events import Event, Sent
-from conformance.wording import event_lines, sent_lines
-
-_GENERATED = re.compile(
-    r"amq\.gen-(?P<queue>[A-Za-z0-9_-]{22})"
-    r"|amq\.ctag-(?P<ctag>[A-Za-z0-9_-]{22})"
-    r"|amq\.rabbitmq\.reply-to\.(?P<reply>[A-Za-z0-9_=+/.*-]+)"
-)
-_TIME_OF_DEATH = re.compile(r"\btime=T:1\d{9}\b")
+from amqpbroker.testing.wording import event_lines, sent_lines
 
 
 class Dialogue:
@@ -30,7 +24,7 @@ class Dialogue:
         self._name_ending = name_ending
         self.lines: list[str] = []
         self.problem = ""  # why the case could not go on, if it could not
-        self._names: dict[str, str] = {}  # {generated name: what stands for it}
+        self._names = GeneratedNames()
         self._unordered: list[str] | None = None  # the server's lines of an open any-order block
         self._is_quiet = False
 
@@ -85,16 +79,7 @@ class Dialogue:
             self.lines += [f"  {line}" for group in sorted(groups) for line in group]
 
     def _normalised(self, text: str) -> str:
-        text = _TIME_OF_DEATH.sub("time=T:<now>", text)
-        return _GENERATED.sub(self._stand_in, text).replace(self._name_ending, "")
-
-    def _stand_in(self, found: re.Match[str]) -> str:
-        kind = found.lastgroup
-        name = found.group()
-        if name not in self._names:
-            number = 1 + sum(known.startswith(f"<{kind}-") for known in self._names.values())
-            self._names[name] = f"<{kind}-{number}>"
-        return self._names[name]
+        return self._names.normalised(text).replace(self._name_ending, "")
 
 
 class Voice:

@@ -388,22 +388,31 @@ class RawConnection:
 
     def _read(self, deadline: float) -> bool:
         """Read once and note the events; False when the deadline passed first."""
-        remaining_s = deadline - time.monotonic()
-        if remaining_s <= 0:
+        data = self.read_some(deadline)
+        if data is None:
             return False
-        self._socket.settimeout(remaining_s)
-        try:
-            data = self._socket.recv(_READ_BYTES)
-        except TimeoutError:
-            return False
-        except ConnectionResetError:
-            data = b""
         if data:
             self._buffer += data
             self._split()
         else:
             self.is_closed = True
         return True
+
+    def read_some(self, deadline: float) -> bytes | None:
+        """Bytes as they come, for who understands them without this client's help.
+
+        Empty at the end of the connection; None when *deadline* (of `time.monotonic`) came first.
+        """
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            return None
+        self._socket.settimeout(remaining_s)
+        try:
+            return self._socket.recv(_READ_BYTES)
+        except TimeoutError:
+            return None
+        except ConnectionResetError:
+            return b""
 
     def _split(self) -> None:
         buffer = self._buffer

@@ -24,9 +24,9 @@ from amqpbroker.testing.raw_events import (
     MethodReceived,
     MethodSent,
 )
+from amqpbroker.testing.wording import event_lines, sent_lines, tags_text
 from conformance.dialogue import Dialogue, Voice
 from conformance.recordings import Difference, difference_between, recorded_version
-from conformance.wording import event_lines, sent_lines, tags_text
 
 QUEUE_NAME = "amq.gen-AAAAAAAAAAAAAAAAAAAAA-"
 OTHER_QUEUE_NAME = "amq.gen-BBBBBBBBBBBBBBBBBBBBB_"
