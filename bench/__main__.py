@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end_politely)
     try:
         if options.command == "report":
-            return _report(options.file)
+            return _report(options.files)
         if options.list:
             return _list()
         allow_many_descriptors()
@@ -70,7 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--smoke", action="store_true", help="ours alone, short, with floors: for CI")
     commands = parser.add_subparsers(dest="command", metavar="")
     report = commands.add_parser("report", help="publish a run in docs/performance.md and .svg")
-    report.add_argument("file", type=Path, help="the JSON file of a run")
+    report.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="the JSON file of a run; of several, a later run replaces the workloads it measured",
+    )
     return parser
 
 
@@ -119,9 +125,9 @@ def _smoke() -> int:
     return 1 if wrong else 0
 
 
-def _report(file: Path) -> int:
-    publish(Run.load(file), DOCUMENT, PICTURE)
-    print(f"{DOCUMENT} and {PICTURE} now show {file}")
+def _report(files: Sequence[Path]) -> int:
+    publish(Run.joined([Run.load(file) for file in files]), DOCUMENT, PICTURE)
+    print(f"{DOCUMENT} and {PICTURE} now show {', '.join(map(str, files))}")
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +37,7 @@ class Round:
 class Run:
     """Everything that one call of ``python -m bench`` measured."""
 
-    date: str  # ISO 8601, UTC
+    date: str  # ISO 8601, UTC; of joined runs those of the first and the last
     machine: Machine
     seconds: float
     round_count: int
@@ -75,6 +75,24 @@ class Run:
             for entry in self.rounds
             for fault in entry.faults
         ]
+
+    @classmethod
+    def joined(cls, runs: Sequence[Run]) -> Run:
+        """Make one of several; what was measured again replaces what was measured before.
+
+        Raises `BenchError` for runs on different machines, or of different brokers or lengths.
+        """
+        first, *others = sorted(runs, key=lambda run: run.date)
+        rounds = list(first.rounds)
+        for run in others:
+            for name in ("machine", "brokers", "seconds", "round_count"):
+                if getattr(run, name) != getattr(first, name):
+                    raise BenchError(f"runs of different {name} cannot be shown as one")
+            again = {entry.workload for entry in run.rounds}
+            rounds = [entry for entry in rounds if entry.workload not in again]
+            rounds += run.rounds
+        date = f"{first.date} to {others[-1].date}" if others else first.date
+        return attrs.evolve(first, date=date, rounds=tuple(rounds))
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps({"format": FORMAT, **attrs.asdict(self)}, indent=1) + "\n")

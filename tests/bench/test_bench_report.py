@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 
 from bench.__main__ import DOCUMENT
@@ -86,6 +87,22 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> Non
     assert "old" not in once
     assert document.read_text() == once
     assert picture.read_text() == draw(a_run(*rounds()))
+
+
+def test_of_several_runs_the_later_one_counts_for_what_it_measured() -> None:
+    first = a_run(*rounds())
+    again = Round("start", 1, "amqpbroker", {"connectable_ms": 10.0})
+    second = attrs.evolve(a_run(again), date="2025-01-02T00:00:00+00:00")
+
+    joined = Run.joined([second, first])
+
+    assert joined.rounds == (*rounds()[:2], again)
+    assert joined.date == "2025-01-01T00:00:00+00:00 to 2025-01-02T00:00:00+00:00"
+
+
+def test_runs_of_different_brokers_are_not_joined() -> None:
+    with pytest.raises(BenchError, match="runs of different brokers cannot be shown as one"):
+        Run.joined([a_run(*rounds()), a_run(*rounds(), rivals=())])
 
 
 def test_the_document_has_its_markers() -> None:
