@@ -12,7 +12,7 @@ from itertools import count
 
 from recording import RecordingOutlet, Told
 
-from amqpbroker.engine import topology
+from amqpbroker.engine import passwords, topology
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
@@ -22,15 +22,17 @@ from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.properties import NO_PROPERTIES, Properties
 from amqpbroker.spec.table import EMPTY_TABLE, Table
 
-GUEST = User("guest", "guest")
+GUEST = User("guest", passwords.hashed_quickly("guest", b"salt"))
 
 
 def make_broker(message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX) -> Broker:
     """A broker with one user, one vhost, and names that are counted: name-1, name-2, ..."""
     numbers = count(1)
-    users = Users()
-    users.add(GUEST)
-    return Broker(lambda: f"name-{next(numbers)}", users=users, message_bytes_max=message_bytes_max)
+    broker = Broker(
+        lambda: f"name-{next(numbers)}", users=Users((GUEST,)), message_bytes_max=message_bytes_max
+    )
+    broker.permissions.set("guest", "/")
+    return broker
 
 
 class Client:

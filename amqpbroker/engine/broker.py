@@ -15,6 +15,7 @@ from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
 from amqpbroker.engine.operator_error import OperatorError
+from amqpbroker.engine.permissions import NOTHING, PermissionTable, Rights
 from amqpbroker.engine.ports import (
     Dice,
     EventWitness,
@@ -56,6 +57,7 @@ class Broker:
         self.journal: Journal = NoJournal() if journal is None else journal
         self.dice = TakingTurns() if dice is None else dice
         self.users = users
+        self.permissions = PermissionTable(self._permissions_changed)
         self.message_bytes_max = message_bytes_max
         # Speed: who watches is asked for once a batch of messages, and is mostly nobody.
         self.witness: Witness | None = None  # told of messages
@@ -94,6 +96,7 @@ class Broker:
             raise OperatorError(f"there is no vhost '{name}'")
         self.close_connections(lambda one: one.vhost is vhost, f"vhost '{name}' is deleted")
         vhost.close()
+        self.permissions.forget(vhost_name=name)
         if self.event_witness is not None:
             self.event_witness.vhost_deleted(vhost)
 
@@ -105,15 +108,30 @@ class Broker:
     def connect(
         self, user: User, vhost_name: str, outlet: Outlet, *, wants_cancel_notify: bool
     ) -> Connection:
-        """Let a user in to a vhost; raises 530 for an unknown one (S-039)."""
+        """Let a user in to a vhost.
+
+        Raises 530 for a vhost that is not there (S-039), or that the user may not enter (S-040).
+        """
         vhost = self.vhosts.get(vhost_name)
         if vhost is None:
             raise not_allowed(f"vhost {vhost_name} not found")
+        if self.permissions.rights(user.name, vhost_name) is None:
+            raise not_allowed(f"access to vhost '{vhost_name}' refused for user '{user.name}'")
         connection = Connection(self, vhost, user, outlet, wants_cancel_notify=wants_cancel_notify)
         self.connections[connection] = None
         if self.event_witness is not None:
             self.event_witness.connection_created(connection)
         return connection
+
+    def rights(self, user: User, vhost: VHost) -> Rights:
+        """What a user may do in a vhost, as of now."""
+        rights = self.permissions.rights(user.name, vhost.name)
+        return Rights(user.name, vhost.name, NOTHING, {}) if rights is None else rights
+
+    def _permissions_changed(self, user_name: str, vhost_name: str) -> None:
+        for connection in self.connections:
+            if (connection.user.name, connection.vhost.name) == (user_name, vhost_name):
+                connection.rights = self.rights(connection.user, connection.vhost)
 
     # Watching
 

@@ -11,7 +11,7 @@
 Declarations are the topology's part (`engine/topology.py`); who may do what is asked there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amqpbroker.engine import content
@@ -19,6 +19,7 @@ from amqpbroker.engine.confirms import Confirms
 from amqpbroker.engine.consumer import Consumer, checked_priority
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.ledger import Ledger, Unacked
+from amqpbroker.engine.permissions import Operation
 from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES, Queue
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE, ReplyConsumer
 from amqpbroker.engine.transaction import Settlement, Transaction
@@ -126,6 +127,8 @@ class Channel:
         """The queues for all messages that are published so; None when each has its own."""
         vhost, routing_key = self.vhost, publish.routing_key
         exchange = self._publishable(publish)
+        if not self.connection.rights.is_full:
+            self._check_topics(exchange, (routing_key,))
         if exchange is vhost.default_exchange:
             queue = vhost.queues.get(routing_key)
             if queue is not None:
@@ -145,7 +148,9 @@ class Channel:
         if properties.needs_a_look:
             message = content.checked(message, self._reply_name())
             message = content.addressed(message)
-            content.check_user(message, self.connection.user.name)
+            content.check_user(message, self.connection.user)
+        if not self.connection.rights.is_full:
+            self._check_topics(exchange, message.routing_keys)
         if (witness := self.vhost.broker.witness) is not None:
             witness.published(self, self._next_publish_tag(), (message,))
         queues: tuple[Queue, ...] = ()
@@ -171,6 +176,8 @@ class Channel:
         raise AssertionError(f"a body of {body_bytes} bytes was dropped")
 
     def _publishable(self, publish: Publish) -> Exchange:
+        if not (rights := self.connection.rights).is_full:
+            rights.check(Operation.WRITE, "exchange", publish.exchange_name)
         exchange = self.vhost.exchanges.get(publish.exchange_name)
         if exchange is None:
             exchange = self.vhost.exchange(publish.exchange_name)
@@ -188,6 +195,12 @@ class Channel:
         if broker.witness is not None and replied is not None:
             broker.witness.replied(self, replied.channel, replied.consumer_tag, message)
         return replied is not None
+
+    def _check_topics(self, exchange: Exchange, routing_keys: Iterable[str]) -> None:
+        """Refuse routing keys that the user may not use at a topic exchange (S-337, S-338)."""
+        if exchange.type == "topic":
+            for routing_key in routing_keys:
+                self.connection.rights.check_topic(Operation.WRITE, exchange.name, routing_key)
 
     def _reply_name(self) -> str | None:
         return None if self._reply_consumer is None else self._reply_consumer.reply_name
@@ -362,6 +375,7 @@ class Channel:
         if queue_name == REPLY_QUEUE:
             self._consume_replies(consumer_tag, no_ack=no_ack)
             return consumer_tag
+        self.connection.rights.check(Operation.READ, "queue", queue_name)
         queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
         priority = checked_priority(queue, arguments)
@@ -469,7 +483,9 @@ class Channel:
 
         Raises 404 and 405 (S-240).
         """
-        queue = self.vhost.queue(self.named_queue(queue_name))
+        queue_name = self.named_queue(queue_name)
+        self.connection.rights.check(Operation.READ, "queue", queue_name)
+        queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
         if queue.rules.is_quorum and queue.rules.has_single_active_consumer:
             raise resource_locked(

@@ -23,6 +23,7 @@ class Connection:
         "exclusive_queues",
         "is_congested",
         "outlet",
+        "rights",
         "to_tell",
         "user",
         "vhost",
@@ -41,6 +42,7 @@ class Connection:
         self.broker = broker
         self.vhost = vhost
         self.user = user
+        self.rights = broker.rights(user, vhost)  # replaced when they change
         self.outlet = outlet
         self.wants_cancel_notify = wants_cancel_notify
         self.channels: dict[int, Channel] = {}  # {channel number: Channel}

@@ -7,6 +7,7 @@ S-203, S-265).
 import re
 from typing import Final
 
+from amqpbroker.engine.access import User
 from amqpbroker.engine.replies import REPLY_QUEUE
 from amqpbroker.spec.constants import HARD_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import precondition_failed
@@ -69,12 +70,12 @@ def addressed(message: Message) -> Message:
     return message._replace(publish=addressed_publish)
 
 
-def check_user(message: Message, user_name: str) -> None:
-    """Refuse a user-id that is not the publisher's: 406 (S-202)."""
+def check_user(message: Message, user: User) -> None:
+    """Refuse a user-id that is not the publisher's: 406 (S-202), unless the user may do so."""
     user_id = message.properties.text("user_id")
-    if user_id is not None and user_id != user_name:
+    if user_id is not None and user_id != user.name and not user.may_impersonate:
         raise precondition_failed(
-            f"user_id property set to '{user_id}' but authenticated user was '{user_name}'"
+            f"user_id property set to '{user_id}' but authenticated user was '{user.name}'"
         )
 
 

@@ -130,11 +130,14 @@ class DefaultRouter:
         return () if queue is None else (queue,)
 
 
-def check_alternate(name: str, vhost_name: str, arguments: Table) -> None:
-    """Refuse an alternate-exchange argument that is not a string (S-103)."""
+def checked_alternate(name: str, vhost_name: str, arguments: Table) -> str | None:
+    """The alternate exchange in the arguments; refuses one that is not a string (S-103)."""
     field = arguments.get("alternate-exchange")
-    if field is not None and field.kind != "S":
+    if field is None:
+        return None
+    if field.kind != "S":
         raise precondition_failed(
             f"invalid type '{field.kind_name}' for arg 'alternate-exchange' in "
             f"exchange '{name}' in vhost '{vhost_name}'"
         )
+    return field.text

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from amqpbroker.engine import equivalence, queue_arguments, quorum
 from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.permissions import Operation, Rights
 from amqpbroker.engine.queue import Queue, locked
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, compared_arguments
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
@@ -46,8 +47,11 @@ def declare_queue(
     if name.startswith(RESERVED_PREFIX):
         raise access_refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
     connection, vhost, broker = channel.connection, channel.vhost, channel.connection.broker
+    is_server_named = not name
+    name = name or f"amq.gen-{broker.names()}"
+    connection.rights.check(Operation.CONFIGURE, "queue", name)
     durable = durable and not exclusive  # S-153
-    queue = vhost.queues.get(name) if name else None
+    queue = vhost.queues.get(name)
     if queue is not None:
         queue.check_lock(connection)
         if exclusive != (queue.exclusive_owner is not None):
@@ -62,8 +66,7 @@ def declare_queue(
         )
         queue.touch()
     else:
-        is_server_named = not name
-        name = name or f"amq.gen-{broker.names()}"
+        _check_dead_letters(connection.rights, name, arguments)
         subject = f"queue '{name}' in vhost '{vhost.name}'"
         queue_type = queue_arguments.check_arguments(subject, arguments)
         if queue_type != "classic":
@@ -106,7 +109,9 @@ def check_queue(channel: Channel, name: str) -> QueueState:
 
 def delete_queue(channel: Channel, name: str, *, if_unused: bool, if_empty: bool) -> int:
     """Delete a queue; how many messages were ready.  One that is not there had none (S-189)."""
-    queue = channel.vhost.queues.get(plain_name(channel.named_queue(name)))
+    name = plain_name(channel.named_queue(name))
+    channel.connection.rights.check(Operation.CONFIGURE, "queue", name)
+    queue = channel.vhost.queues.get(name)
     if queue is None:
         return 0
     queue.check_lock(channel.connection)
@@ -125,7 +130,9 @@ def delete_queue(channel: Channel, name: str, *, if_unused: bool, if_empty: bool
 
 def purge_queue(channel: Channel, name: str) -> int:
     """Drop a queue's ready messages; how many there were (S-194)."""
-    queue = channel.vhost.queue(channel.named_queue(name))
+    name = channel.named_queue(name)
+    channel.connection.rights.check(Operation.READ, "queue", name)
+    queue = channel.vhost.queue(name)
     queue.check_lock(channel.connection)
     return queue.purge()
 
@@ -135,7 +142,7 @@ def bind_queue(
 ) -> None:
     """Bind a queue to an exchange (S-112, S-113)."""
     queue_name, routing_key = _bound_names(channel, queue_name, routing_key)
-    refuse_default(exchange_name)
+    _check_binding(channel, "queue", queue_name, exchange_name, routing_key)
     channel.vhost.exchange(plain_name(exchange_name))
     queue = channel.vhost.queue(queue_name)
     queue.check_lock(channel.connection)
@@ -147,7 +154,7 @@ def unbind_queue(
 ) -> None:
     """Remove a binding; nothing when it, its queue or its exchange is not there (S-115)."""
     queue_name, routing_key = _bound_names(channel, queue_name, routing_key)
-    refuse_default(exchange_name)
+    _check_binding(channel, "queue", queue_name, exchange_name, routing_key)
     queue = channel.vhost.queues.get(queue_name)
     if queue is None:
         return
@@ -161,8 +168,7 @@ def bind_exchange(
     channel: Channel, destination_name: str, source_name: str, routing_key: str, arguments: Table
 ) -> None:
     """Bind an exchange to another, its source (S-112, S-113)."""
-    refuse_default(destination_name)
-    refuse_default(source_name)
+    _check_binding(channel, "exchange", destination_name, source_name, routing_key)
     vhost = channel.vhost
     vhost.exchange(plain_name(source_name))
     destination = vhost.exchange(plain_name(destination_name))
@@ -173,8 +179,7 @@ def unbind_exchange(
     channel: Channel, destination_name: str, source_name: str, routing_key: str, arguments: Table
 ) -> None:
     """Remove a binding between exchanges, if it is there (S-115)."""
-    refuse_default(destination_name)
-    refuse_default(source_name)
+    _check_binding(channel, "exchange", destination_name, source_name, routing_key)
     vhost = channel.vhost
     destination = vhost.exchanges.get(plain_name(destination_name))
     if destination is None:
@@ -190,6 +195,30 @@ def _bound_names(channel: Channel, queue_name: str, routing_key: str) -> tuple[s
     if not queue_name and not routing_key:
         routing_key = named
     return plain_name(named), routing_key
+
+
+def _check_binding(
+    channel: Channel, kind: str, destination_name: str, source_name: str, routing_key: str
+) -> None:
+    """Refuse a binding, or its end, that the user may not make (S-112, S-332)."""
+    rights = channel.connection.rights
+    if kind == "exchange":
+        refuse_default(destination_name)
+    rights.check(Operation.WRITE, kind, plain_name(destination_name))
+    refuse_default(source_name)
+    source_name = plain_name(source_name)
+    rights.check(Operation.READ, "exchange", source_name)
+    source = channel.vhost.exchanges.get(source_name)
+    if source is not None and source.type == "topic":
+        rights.check_topic(Operation.READ, source_name, routing_key)
+
+
+def _check_dead_letters(rights: Rights, queue_name: str, arguments: Table) -> None:
+    """Refuse a dead-letter exchange that the user may not use (S-331)."""
+    exchange = arguments.get("x-dead-letter-exchange")
+    if exchange is not None and exchange.kind == "S":
+        rights.check(Operation.READ, "queue", queue_name)
+        rights.check(Operation.WRITE, "exchange", exchange.text)
 
 
 def _declared(channel: Channel, queue: Queue) -> QueueState:

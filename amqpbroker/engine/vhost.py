@@ -11,9 +11,10 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine import equivalence
-from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, check_alternate
+from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, checked_alternate
 from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.intakes import make_intake
+from amqpbroker.engine.permissions import UNLIMITED, Operation, Rights
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.queue_arguments import TYPE_NAMES
 from amqpbroker.engine.register import Register
@@ -97,15 +98,17 @@ class VHost:
         auto_delete: bool = False,
         internal: bool = False,
         arguments: Table = EMPTY_TABLE,
+        rights: Rights = UNLIMITED,
     ) -> Exchange:
         """Make an exchange, or check that the one of that name is what is asked for.
 
-        Raises 403 for the default exchange and reserved names, 406 for an unknown type and for
-        any difference, in RabbitMQ's order of checks (S-096).
+        Raises 403 for the default exchange, reserved names and what the *rights* do not allow,
+        406 for an unknown type and for any difference, in RabbitMQ's order of checks (S-096).
         """
         name = plain_name(name)
         check_type(type_)
         refuse_default(name)
+        rights.check(Operation.CONFIGURE, "exchange", name)
         exchange = self.exchanges.get(name)
         if exchange is not None:
             for property_name, received, current in (
@@ -121,7 +124,10 @@ class VHost:
             return exchange
         if name.startswith(RESERVED_PREFIX):
             raise access_refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
-        check_alternate(name, self.name, arguments)
+        alternate_name = checked_alternate(name, self.name, arguments)
+        if alternate_name is not None:
+            rights.check(Operation.READ, "exchange", name)
+            rights.check(Operation.WRITE, "exchange", alternate_name)
         exchange = self._make_exchange(
             name, type_, durable=durable, auto_delete=auto_delete, internal=internal,
             arguments=arguments,
@@ -138,11 +144,13 @@ class VHost:
         refuse_default(name)
         return self.exchange(name)
 
-    def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
+    def delete_exchange(
+        self, name: str, *, if_unused: bool = False, rights: Rights = UNLIMITED
+    ) -> None:
         """Delete an exchange and every binding from and to it; nothing when it is not there.
 
-        Raises 403 for the default exchange and reserved names, 406 when `if_unused` and it is
-        the source of a binding.
+        Raises 403 for the default exchange, reserved names and what the *rights* do not allow,
+        406 when `if_unused` and it is the source of a binding.
         """
         name = plain_name(name)
         refuse_default(name)
@@ -150,6 +158,7 @@ class VHost:
             raise access_refused(
                 f"deletion of system exchange '{name}' in vhost '{self.name}' not allowed"
             )
+        rights.check(Operation.CONFIGURE, "exchange", name)
         exchange = self.exchanges.get(name)
         if exchange is None:
             return

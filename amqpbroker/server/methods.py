@@ -50,13 +50,16 @@ def exchange_declare(channel: Channel, method: m.ExchangeDeclare) -> Reply:
             auto_delete=method.auto_delete,
             internal=method.internal,
             arguments=method.arguments,
+            rights=channel.connection.rights,
         )
     return m.ExchangeDeclareOk()
 
 
 def exchange_delete(channel: Channel, method: m.ExchangeDelete) -> Reply:
     """Delete an exchange."""
-    channel.vhost.delete_exchange(method.exchange, if_unused=method.if_unused)
+    channel.vhost.delete_exchange(
+        method.exchange, if_unused=method.if_unused, rights=channel.connection.rights
+    )
     return m.ExchangeDeleteOk()
 
 

@@ -14,9 +14,10 @@ from typing import Final
 
 import trio
 
-from amqpbroker.engine.access import User, Users
+from amqpbroker.engine.access import Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.clock import EngineClock
+from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.reactor import READ, Reactor
 from amqpbroker.server.session import READ_BYTES, Session
@@ -56,22 +57,14 @@ class Server:
         """`tends_garbage`: the process is the server's, and so is its garbage collector."""
         self._listeners = listeners
         self._room_bytes = settings.memory_limit_bytes - BASE_BYTES  # for messages
-        users = Users()
-        users.add(
-            User(
-                settings.default_user,
-                settings.default_password,
-                loopback_only=settings.default_user == "guest",
-                tags=("administrator",),
-            )
-        )
         self.broker = Broker(
             make_name,
-            users=users,
+            users=Users(secret=secrets.token_bytes(32)),
             dice=secrets.randbelow,
-            vhost_names=settings.vhost_names,
+            vhost_names=(),
             message_bytes_max=settings.message_bytes_max,
         )
+        furnish(self.broker, settings)
         self.timekeeper = Timekeeper(self._finish_calls)
         self.clock = EngineClock(self.broker, self.timekeeper)
         self.reactor = Reactor(self.finish_round, self.clock.tick)

@@ -8,6 +8,7 @@ from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.connection import Connection
+from amqpbroker.engine.permissions import UNLIMITED
 from amqpbroker.engine.ports import Deliver
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.vhost import VHost
@@ -16,7 +17,7 @@ from amqpbroker.spec.errors import ConnectionException
 from amqpbroker.spec.message import Message
 
 #: Nobody can log in as this user: it is in no table of users.
-KIT_USER: Final = User("test kit", "")
+KIT_USER: Final = User("test kit")
 #: How many names an error lists.
 _LISTED_MAX: Final = 20
 
@@ -55,6 +56,7 @@ def kit_channel(broker: Broker, vhost_name: str) -> Generator[Channel]:
     connection = Connection(
         broker, find_vhost(broker, vhost_name), KIT_USER, SilentOutlet(), wants_cancel_notify=False
     )
+    connection.rights = UNLIMITED
     channel = Channel(connection, 1)
     try:
         yield channel

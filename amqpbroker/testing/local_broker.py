@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Final, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
+from amqpbroker.engine import administration
+from amqpbroker.engine.access import GUEST_NAME
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
@@ -124,11 +126,18 @@ class LocalBroker:
         return VHostHandle(self, name)
 
     def add_vhost(self, name: str | None = None) -> VHostHandle:
-        """The vhost of that name, which is made if it is not there; without a name, a new one."""
+        """The vhost of that name, which is made if it is not there; without a name, a new one.
+
+        The user guest may do everything in it.
+        """
         if name is None:
             name = f"test-{next(self._vhost_numbers)}"
-        self.call(self.engine.add_vhost, name)
+        self.call(self._open_vhost, name)
         return VHostHandle(self, name)
+
+    def _open_vhost(self, name: str) -> None:
+        administration.add_vhost(self.engine, name)
+        administration.set_permissions(self.engine, GUEST_NAME, name)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a vhost and all that it has; whoever is connected to it is closed with 320.

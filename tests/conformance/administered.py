@@ -10,8 +10,12 @@ from queue import SimpleQueue
 
 import trio
 
+from amqpbroker.engine import administration
+from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.operator_error import OperatorError
+from amqpbroker.engine.passwords import hashed_quickly
+from amqpbroker.engine.permissions import Permissions, TopicPermissions
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
 from conformance.consoles import Arguments, Refused
@@ -73,13 +77,36 @@ class EngineConsole:
 Verb = Callable[[Broker, Arguments], object]
 
 
-def _add_vhost(broker: Broker, given: Arguments) -> None:
-    broker.add_vhost(given["name"])
+def _add_user(broker: Broker, given: Arguments) -> None:
+    password_hash = hashed_quickly(given["password"], b"salt") if given["password"] else None
+    tags = tuple(filter(None, given["tags"].split(",")))
+    administration.put_user(broker, User(given["name"], password_hash, tags))
+
+
+def _set_permissions(broker: Broker, given: Arguments) -> None:
+    permissions = Permissions(given["configure"], given["write"], given["read"])
+    administration.set_permissions(broker, given["user"], given["vhost"], permissions)
+
+
+def _set_topic_permissions(broker: Broker, given: Arguments) -> None:
+    permissions = TopicPermissions(given["write"], given["read"])
+    administration.set_topic_permissions(
+        broker, given["user"], given["vhost"], given["exchange"], permissions
+    )
 
 
 #: {verb of `conformance.admin`: what it does}
 VERBS: Mapping[str, Verb] = {
-    "add_vhost": _add_vhost,
-    "delete_vhost": lambda broker, given: broker.delete_vhost(given["name"]),
-    "set_permissions": lambda broker, given: None,
+    "add_vhost": lambda broker, given: administration.add_vhost(broker, given["name"]),
+    "delete_vhost": lambda broker, given: administration.delete_vhost(broker, given["name"]),
+    "add_user": _add_user,
+    "delete_user": lambda broker, given: administration.delete_user(broker, given["name"]),
+    "set_permissions": _set_permissions,
+    "clear_permissions": lambda broker, given: administration.clear_permissions(
+        broker, given["user"], given["vhost"]
+    ),
+    "set_topic_permissions": _set_topic_permissions,
+    "clear_topic_permissions": lambda broker, given: administration.clear_topic_permissions(
+        broker, given["user"], given["vhost"]
+    ),
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from brokers import message_of
+from brokers import GUEST, message_of
 
 from amqpbroker.engine import content
+from amqpbroker.engine.access import User
 from amqpbroker.spec.constants import HARD_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import ChannelException
 from amqpbroker.spec.message import Message, Publish
@@ -117,8 +118,10 @@ def test_cc_must_be_an_array(name: str) -> None:
 
 
 def test_a_user_id_must_be_the_publishers() -> None:
-    content.check_user(message_with(), "guest")
-    content.check_user(message_with(user_id="guest"), "guest")
+    content.check_user(message_with(), GUEST)
+    content.check_user(message_with(user_id="guest"), GUEST)
 
     with pytest.raises(ChannelException, match="set to 'root' but authenticated user was 'guest'"):
-        content.check_user(message_with(user_id="root"), "guest")
+        content.check_user(message_with(user_id="root"), GUEST)
+
+    content.check_user(message_with(user_id="root"), User("guest", tags=("impersonator",)))

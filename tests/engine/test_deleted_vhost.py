@@ -26,6 +26,7 @@ def client_of(broker: Broker, vhost_name: str) -> Client:
     """A client of another vhost."""
     client = Client(broker)
     client.connection.close()
+    broker.permissions.set("guest", vhost_name)
     client.connection = broker.connect(GUEST, vhost_name, client.outlet, wants_cancel_notify=True)
     return client
 

@@ -393,6 +393,7 @@ def test_a_vhost_is_gone_after_all_that_it_had() -> None:
     events: Any = Listener()
     broker.watch_events(events)
     broker.add_vhost("blue")
+    broker.permissions.set("guest", "blue")
     connection = broker.connect(GUEST, "blue", RecordingOutlet(), wants_cancel_notify=True)
     declare(connection.open_channel(1), "jobs", durable=True)
     events.take()

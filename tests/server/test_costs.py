@@ -61,12 +61,13 @@ class Scene:
     def __init__(self) -> None:
         names = iter(range(10**9))
         self.broker = Broker(lambda: f"name-{next(names)}", users=Users())
+        self.broker.permissions.set("guest", "/")
         self.connection = self.connect()
         self.channel = self.connection.open_channel(1)
         self.declare("jobs")
 
     def connect(self) -> Connection:
-        return self.broker.connect(User("guest", "guest"), "/", Sink(), wants_cancel_notify=True)
+        return self.broker.connect(User("guest"), "/", Sink(), wants_cancel_notify=True)
 
     def declare(self, name: str, *, exclusive: bool = False) -> None:
         topology.declare_queue(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from amqpbroker.engine import passwords
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.ports import EventWitness
@@ -17,10 +18,11 @@ ELSEWHERE = "192.0.2.7"
 
 
 def make_broker() -> Broker:
-    users = Users()
-    users.add(User("guest", "guest", loopback_only=True))
-    users.add(User("app", "secret"))
-    return Broker(lambda: "name", users=users)
+    users = [
+        User(name, passwords.hashed_quickly(password, b"salt"))
+        for name, password in (("guest", "guest"), ("app", "secret"))
+    ]
+    return Broker(lambda: "name", users=Users(users))
 
 
 def start_ok(
