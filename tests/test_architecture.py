@@ -36,7 +36,7 @@ LAYERS: dict[str, set[str]] = {
 
 NARROWED = {
     ("storage", "engine"): {"ports"},
-    ("cli", "testing"): {"conversation", "recorder", "replayer"},
+    ("cli", "testing"): {"conversation", "fuzz", "recorder", "replayer"},
 }
 """{(layer, imported layer): the only modules of it that may be imported}"""
 

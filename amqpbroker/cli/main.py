@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "status": Command("amqpbroker.cli.status", "tell whether a started broker runs, and where"),
     "record": Command("amqpbroker.cli.record", "write down what clients and a broker say"),
     "replay": Command("amqpbroker.cli.replay", "say it again, and show what is answered else"),
+    "fuzz": Command("amqpbroker.cli.fuzz", "attack a broker with hostile clients"),
     "config": Command("amqpbroker.cli.config", "check a configuration file; show what is in force"),
 }
 

@@ -21,7 +21,7 @@ from amqpbroker.engine.register import Register
 from amqpbroker.engine.routing.one import OneDestinationRouter
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.engine.routing.types import Makings, check_type, make_router
-from amqpbroker.spec.errors import access_refused, not_found, precondition_failed
+from amqpbroker.spec.errors import access_refused, legible, not_found, precondition_failed
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.properties import Properties
 from amqpbroker.spec.table import EMPTY_TABLE, Table
@@ -77,7 +77,7 @@ class VHost:
         """The exchange of that name; raises 404."""
         exchange = self.exchanges.get(name)
         if exchange is None:
-            raise not_found(f"no exchange '{name}' in vhost '{self.name}'")
+            raise not_found(f"no exchange '{legible(name)}' in vhost '{self.name}'")
         return exchange
 
     def queue(self, name: str) -> Queue:

@@ -22,6 +22,8 @@ class AMQPException(Exception):
 
     def __init__(self, reply_code: ReplyCode, explanation: str | None = None) -> None:
         text = reply_code.name if explanation is None else f"{reply_code.name} - {explanation}"
+        if not text.isascii():
+            text = _without_escapes(text)
         super().__init__(text)
         self.reply_code = reply_code
         self.reply_text = shortened(text)
@@ -47,6 +49,24 @@ class ChannelException(AMQPException):
 
 class ConnectionException(AMQPException):
     """A hard error: it closes the whole connection (S-002)."""
+
+
+def legible(name: str) -> str:
+    """A name as it may stand in a reply text, which must be UTF-8.
+
+    The exchange of a basic.publish may be any bytes (S-056): what is not UTF-8 is read as Latin-1
+    (RabbitMQ 4.0.5; 3.10.8 sends the bytes as they are, and clients fail to read them).
+    """
+    raw = name.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _without_escapes(text: str) -> str:
+    """The text with bytes that are no UTF-8 read as Latin-1, one by one."""
+    return "".join(chr(ord(one) & 0xFF) if "\udc80" <= one <= "\udcff" else one for one in text)
 
 
 def shortened(text: str) -> str:

@@ -25,6 +25,7 @@ from amqpbroker.spec.constants import (
     FRAME_MIN_BYTES,
     FRAME_OVERHEAD_BYTES,
     PROTOCOL_HEADER,
+    SHORTSTR_BYTES_MAX,
 )
 from amqpbroker.spec.errors import (
     AMQPException,
@@ -274,7 +275,8 @@ class Connection:
         except MalformedMethod as error:
             if frame.channel_number == 0:
                 raise internal_error() from None
-            mistake = frame_error(f"cannot decode {bytes_term(bytes(frame.payload[4:]))}")
+            shown = bytes(frame.payload[INDEX_BYTES : INDEX_BYTES + SHORTSTR_BYTES_MAX])
+            mistake = frame_error(f"cannot decode {bytes_term(shown)}")
             mistake.caused_by(error.method.class_id, error.method.method_id)
             raise mistake from None
 

@@ -17,6 +17,7 @@ from amqpbroker.spec.table import (
     INTEGER_KINDS,
     KIND_NAMES,
     TABLE_DEPTH_MAX,
+    TABLE_FIELDS_MAX,
     Decimal,
     Field,
     MalformedTable,
@@ -250,17 +251,37 @@ def test_the_cost_of_an_array_is_linear_in_its_bytes(
         raw = counted(b"\x01kA" + counted(item * (array_bytes // len(item))))
         return lines_executed(lambda: work(raw, 0, len(raw)))
 
-    small, large = lines(900), lines(9000)
+    small, large = lines(400), lines(4000)
 
     assert large < 10.1 * small
-    assert large < 25 * 9000
+    assert large < 25 * 4000
 
 
-def test_an_array_may_fill_a_frame() -> None:
-    raw = counted(b"\x01kA" + counted(b"V" * 131_000))
+def test_a_table_has_as_many_fields_as_is_allowed_and_no_more() -> None:
+    """An array in it counts twice."""
 
-    assert ends(raw, len(raw)) == (len(raw), len(raw))
-    assert decoded(raw) == {"k": Field("A", [Field("V", None)] * 131_000)}
+    def with_fields(count: int) -> bytes:
+        return counted(b"\x01kA" + counted(b"V" * (count - 2)))
+
+    allowed, refused = with_fields(TABLE_FIELDS_MAX), with_fields(TABLE_FIELDS_MAX + 1)
+
+    assert ends(allowed, len(allowed)) == (len(allowed), len(allowed))
+    assert decoded(allowed) == {"k": Field("A", [Field("V", None)] * (TABLE_FIELDS_MAX - 2))}
+    assert ends(refused, len(refused)) == ("malformed", "malformed")
+
+
+@pytest.mark.parametrize("work", [decode_table, check_table])
+@pytest.mark.parametrize("item", HOSTILE_ITEMS.values(), ids=HOSTILE_ITEMS.keys())
+def test_a_frame_full_of_small_fields_costs_no_more_than_the_fields_allowed(
+    work: Callable[[bytes, int, int], object], item: bytes
+) -> None:
+    def refuse(raw: bytes) -> None:
+        with pytest.raises(MalformedTable):
+            work(raw, 0, len(raw))
+
+    full = counted(b"\x01kA" + counted(item * (131_000 // len(item))))
+
+    assert lines_executed(lambda: refuse(full)) < 25 * TABLE_FIELDS_MAX
 
 
 @given(st.binary(max_size=60))
