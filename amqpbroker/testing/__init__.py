@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from amqpbroker.testing.local_broker import async_broker as async_broker
     from amqpbroker.testing.local_broker import broker as broker
     from amqpbroker.testing.messages import SeenMessage as SeenMessage
+    from amqpbroker.testing.publish_record import PublishedMessage as PublishedMessage
+    from amqpbroker.testing.published import Published as Published
     from amqpbroker.testing.queue_handle import QueueHandle as QueueHandle
     from amqpbroker.testing.vhost_handle import ExchangeHandle as ExchangeHandle
     from amqpbroker.testing.vhost_handle import VHostHandle as VHostHandle
@@ -30,6 +32,8 @@ _HOMES = {
     "Duration": "durations",
     "ExchangeHandle": "vhost_handle",
     "LocalBroker": "local_broker",
+    "Published": "published",
+    "PublishedMessage": "publish_record",
     "QueueHandle": "queue_handle",
     "SeenMessage": "messages",
     "StillOutstanding": "barriers",

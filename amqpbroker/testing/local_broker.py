@@ -29,6 +29,8 @@ from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.testing.barriers import TIMEOUT_SECONDS, Barriers
 from amqpbroker.testing.clock import Clock
 from amqpbroker.testing.kit_client import find_vhost
+from amqpbroker.testing.publish_record import PublishedMessage, PublishRecord
+from amqpbroker.testing.published import Published, query_of
 from amqpbroker.testing.server_thread import ServerThread
 from amqpbroker.testing.vhost_handle import VHostHandle
 
@@ -85,6 +87,13 @@ class LocalBroker:
         self.barriers = Barriers(self._thread)
         #: The time by which messages expire.
         self.clock = Clock(self._thread, self.barriers)
+        #: What clients have published; `published` is made of it.
+        self.publish_record = PublishRecord()
+        self.engine.watch(self.publish_record)
+        self.engine.watch_events(self.publish_record)
+        #: What became of a message that was published, a line each; put there by journeys.
+        self.story_of: Callable[[PublishedMessage], list[str]] = lambda _: []
+        self._thread.start()
 
     def __repr__(self) -> str:
         state = "" if self._thread.is_running else " stopped"
@@ -155,6 +164,26 @@ class LocalBroker:
         finally:
             if self.call(lambda: vhost.name in self.engine.vhosts):
                 vhost.delete()
+
+    def published(
+        self,
+        routing_key: str | None = None,
+        *,
+        exchange: str | None = None,
+        vhost: str | None = None,
+    ) -> Published:
+        """What clients have published until now: a list, and assertions about it.
+
+        The routing key is a pattern as in a binding of a topic exchange: ``orders.*``, ``#.eu``.
+        Without *vhost* all count.  The record of a vhost goes back `PUBLISHES_MAX` messages and
+        `PUBLISH_BYTES_MAX` bytes, and ends with the vhost.  What the test itself publishes by
+        `QueueHandle.publish` or `ExchangeHandle.publish` is not in it.
+        """
+        return Published.now(self, query_of(vhost, routing_key, exchange))
+
+    def forget_published(self, vhost: str | None = None) -> None:
+        """Start the record of what was published anew, in a vhost or in all."""
+        self.look(self.publish_record.forget, vhost)
 
     # Waiting
 

@@ -38,6 +38,9 @@ class ServerThread:
         self._pending: dict[Future[object], None] = {}  # calls that were not made yet
         # A process that ends without `stop` does not wait for the broker.
         self._thread = threading.Thread(target=self._run, name="amqpbroker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
         self._thread.start()
 
     def _run(self) -> None:

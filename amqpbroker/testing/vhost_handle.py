@@ -7,6 +7,7 @@ from amqpbroker.engine import topology
 from amqpbroker.engine.channel import Channel
 from amqpbroker.testing.kit_client import find_vhost, kit_channel
 from amqpbroker.testing.messages import make_message
+from amqpbroker.testing.published import Published
 from amqpbroker.testing.queue_handle import QueueHandle
 from amqpbroker.testing.values import as_table
 
@@ -50,6 +51,12 @@ class VHostHandle:
             lambda: list(find_vhost(self._broker.engine, self.name).exchanges)
         )
         return {name: self.exchange(name) for name in names}
+
+    def published(
+        self, routing_key: str | None = None, *, exchange: str | None = None
+    ) -> Published:
+        """What clients have published in this vhost; see `LocalBroker.published`."""
+        return self._broker.published(routing_key, exchange=exchange, vhost=self.name)
 
     def delete(self) -> None:
         """Delete it and all that it has; whoever is connected to it is closed with 320."""
