@@ -87,6 +87,11 @@ class Channel:
         """How many deliveries wait for their ack."""
         return len(self._ledger)
 
+    @property
+    def unacked(self) -> Iterable[tuple[int, Unacked]]:
+        """The deliveries that wait for their ack, each with its tag, oldest first."""
+        return self._ledger
+
     def named_queue(self, queue_name: str) -> str:
         """The name, or where it is empty that of the queue declared last; raises 404 (S-087)."""
         if queue_name:

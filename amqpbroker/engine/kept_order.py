@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import chain
+from operator import itemgetter
 from typing import Final
 
 from amqpbroker.engine.ports import Journal, Runs
@@ -191,6 +192,19 @@ class KeptFifoOrder:
         """Forget them all."""
         for _ in self.discard():
             pass
+
+    def entries(self) -> Iterator[tuple[int, Message]]:
+        """All of them with their positions, in order; what is paged is read, and stays paged."""
+        yield from sorted(self._returned, key=itemgetter(0))
+        yield from zip(_positions(self._runs) if self._runs else (), self._head, strict=True)
+        for chunk in self._chunks:
+            messages = chunk.messages
+            if messages is None:
+                assert self._read_back is not None
+                messages = self._read_back(Runs(chunk.firsts, chunk.counts))
+            yield from zip(
+                _positions(zip(chunk.firsts, chunk.counts, strict=True)), messages, strict=True
+            )
 
     def discard(self) -> Iterator[tuple[Positions, Sequence[Message] | None]]:
         """Forget them all, in pieces: positions, and the messages if they were in memory."""

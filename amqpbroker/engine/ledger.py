@@ -5,7 +5,7 @@
 (L3) Settling what is not here settles nothing (S-250).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -47,6 +47,10 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._unacked)
+
+    def __iter__(self) -> Iterator[tuple[int, Unacked]]:
+        """Each with its tag, oldest first."""
+        return iter(self._unacked.items())
 
     def add(
         self,

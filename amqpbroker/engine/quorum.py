@@ -7,7 +7,7 @@ each other one.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from amqpbroker.engine.ready import LEVEL_BITS, FifoOrder, ReadyOrder
@@ -96,6 +96,21 @@ class QuorumOrder:
         self._high.clear()
         self._low.clear()
         self._returned.clear()
+
+    def entries(self) -> Iterator[tuple[int, Message]]:
+        """All of them with their positions, in the order in which they would be taken."""
+        yield from self._returned
+        high, low = deque(self._high.entries()), deque(self._low.entries())
+        in_a_row = self._in_a_row
+        while high and low:
+            if in_a_row >= _HIGH_IN_A_ROW:
+                in_a_row = 0
+                yield low.popleft()
+            else:
+                in_a_row += 1
+                yield high.popleft()
+        yield from high
+        yield from low
 
     def _next(self) -> ReadyOrder:
         if not self._high.fresh_count:

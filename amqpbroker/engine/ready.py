@@ -10,8 +10,9 @@ queues are first in, first out; queues with priorities are several such orders i
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Final, Protocol
 
 from amqpbroker.spec.message import Message
@@ -78,6 +79,10 @@ class ReadyOrder(Protocol):
 
     def clear(self) -> None:
         """Forget them all."""
+        ...
+
+    def entries(self) -> Iterator[tuple[int, Message]]:
+        """All of them with their positions, in the order in which they would be taken now."""
         ...
 
 
@@ -165,6 +170,11 @@ class FifoOrder:
         self._fresh.clear()
         self._returned.clear()
 
+    def entries(self) -> Iterator[tuple[int, Message]]:
+        """All of them with their positions, in order."""
+        yield from sorted(self._returned, key=itemgetter(0))
+        yield from enumerate(self._fresh, self._first_position)
+
 
 class PriorityOrder:
     """Higher priorities first, and first in, first out within each (S-296 to S-298).
@@ -241,6 +251,11 @@ class PriorityOrder:
         for level in self._levels:
             level.clear()
         self._highest = 0
+
+    def entries(self) -> Iterator[tuple[int, Message]]:
+        """All of them with their positions, the highest level first."""
+        for level in reversed(self._levels):
+            yield from level.entries()
 
     def _head_level(self) -> ReadyOrder:
         while self._highest and not self._levels[self._highest].count:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from amqpbroker.testing.local_broker import LocalBroker as LocalBroker
     from amqpbroker.testing.local_broker import async_broker as async_broker
     from amqpbroker.testing.local_broker import broker as broker
+    from amqpbroker.testing.messages import QueuedMessage as QueuedMessage
     from amqpbroker.testing.messages import SeenMessage as SeenMessage
     from amqpbroker.testing.publish_record import PublishedMessage as PublishedMessage
     from amqpbroker.testing.published import Published as Published
@@ -35,6 +36,7 @@ _HOMES = {
     "Published": "published",
     "PublishedMessage": "publish_record",
     "QueueHandle": "queue_handle",
+    "QueuedMessage": "messages",
     "SeenMessage": "messages",
     "StillOutstanding": "barriers",
     "VHostHandle": "vhost_handle",

@@ -60,6 +60,21 @@ class SeenMessage:
         return f"<{type(self).__name__} {describe(self._message)}>"
 
 
+class QueuedMessage(SeenMessage):
+    """A message in a queue, which does not notice that it is looked at."""
+
+    def __init__(self, message: Message, consumer_tag: str | None, *, is_unacked: bool) -> None:
+        super().__init__(message)
+        #: Whether a client has it and has not settled it; else it is ready.
+        self.is_unacked = is_unacked
+        #: Whose it is, if it is unacked and was not got by basic.get.
+        self.consumer_tag = consumer_tag
+
+    def __repr__(self) -> str:
+        state = "unacked" if self.is_unacked else "ready"
+        return f"<QueuedMessage {state} {describe(self._message)}>"
+
+
 def describe(message: Message) -> str:
     """A message in a few words: where to, and how its body begins."""
     publish = message.publish

@@ -8,7 +8,7 @@ from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.queue import Queue
 from amqpbroker.testing.barriers import TIMEOUT_SECONDS, Condition
 from amqpbroker.testing.kit_client import find_queue, kit_channel
-from amqpbroker.testing.messages import SeenMessage, make_message
+from amqpbroker.testing.messages import QueuedMessage, SeenMessage, make_message
 from amqpbroker.testing.values import as_table
 
 if TYPE_CHECKING:
@@ -56,6 +56,29 @@ class QueueHandle:
     def consumer_count(self) -> int:
         """How many consumers it has."""
         return self._broker.look(lambda: len(self._queue().consumers))
+
+    @property
+    def messages(self) -> list[QueuedMessage]:
+        """What it holds: the ready messages in the order of their delivery, then the unacked.
+
+        Nothing is disturbed: no message is delivered, marked or moved by it.
+        """
+        return self._broker.look(self._peek)
+
+    def _peek(self) -> list[QueuedMessage]:
+        queue = self._queue()
+        found = [
+            QueuedMessage(queue.shown(position, message), None, is_unacked=False)
+            for position, message in queue.order.entries()
+        ]
+        for connection in self._broker.engine.connections:
+            for channel in connection.channels.values():
+                for _, (consumer, held_by, position, message) in channel.unacked:
+                    if held_by is queue:
+                        tag = None if consumer is None else consumer.consumer_tag
+                        shown = queue.shown(position, message)
+                        found.append(QueuedMessage(shown, tag, is_unacked=True))
+        return found
 
     # What a test does with it
 
@@ -124,7 +147,7 @@ class QueueHandle:
 
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""
-        return self._with_channel(lambda channel: topology.purge_queue(channel, self.name))
+        return self._broker.look(lambda: self._queue().purge())
 
     def delete(self) -> int:
         """Delete it, whoever uses it; how many messages were ready."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from brokers import message_of
+from hypothesis import given
+from hypothesis import strategies as st
 
+from amqpbroker.engine.quorum import QuorumOrder
 from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.properties import NO_PROPERTIES, properties_of
@@ -83,3 +88,39 @@ def test_clearing_forgets_both_kinds_and_uses_no_position_twice(
     assert order.count == 0
     assert order.head_position is None
     assert order.append_one(message(3)) > position
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 9)),
+        st.tuples(st.just("take"), st.integers(1, 3)),
+        st.tuples(st.just("put back"), st.integers(0, 5)),
+        st.tuples(st.just("take returned"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("make", [FifoOrder, lambda: PriorityOrder(3), QuorumOrder])
+@given(operations=OPERATIONS)
+def test_the_entries_are_what_would_be_taken_and_looking_changes_nothing(
+    make: Callable[[], ReadyOrder], operations: list[tuple[str, int]]
+) -> None:
+    order = make()
+    taken: list[tuple[int, Message]] = []
+    for number, (verb, value) in enumerate(operations):
+        if verb == "append":
+            order.append_one(message(number, value))
+        elif verb == "put back" and taken:
+            order.put_back(*taken.pop(value % len(taken)))
+        elif verb == "take returned" and order.returned_count:
+            taken.append(order.take_returned())
+        elif verb == "take" and not order.returned_count and order.fresh_count:
+            taken += zip(*order.take(min(value, order.fresh_count)), strict=True)
+    seen = list(order.entries())
+
+    assert list(order.entries()) == seen
+    assert seen == [
+        order.take_returned() if order.returned_count else next(zip(*order.take(1), strict=True))
+        for _ in range(order.count)
+    ]
