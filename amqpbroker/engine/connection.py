@@ -19,6 +19,7 @@ class Connection:
     __slots__ = (
         "broker",
         "channels",
+        "client_name",
         "debts",
         "exclusive_queues",
         "is_congested",
@@ -45,6 +46,7 @@ class Connection:
         self.rights = broker.rights(user, vhost)  # replaced when they change
         self.outlet = outlet
         self.wants_cancel_notify = wants_cancel_notify
+        self.client_name = ""  # what its client calls it, if it does
         self.channels: dict[int, Channel] = {}  # {channel number: Channel}
         self.exclusive_queues: dict[Queue, None] = {}
         self.to_tell: dict[Channel, None] = {}  # channels with untold confirms

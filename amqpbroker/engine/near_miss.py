@@ -22,7 +22,12 @@ import attrs
 from amqpbroker.engine.routing.headers import PRESENCE, read_conditions, value_sent
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.engine.routing.topic import words_of
-from amqpbroker.engine.routing.types import DELAYED, delayed_type
+from amqpbroker.engine.routing.types import (
+    DEDUPLICATING,
+    DELAYED,
+    RECENT_HISTORY,
+    delayed_type,
+)
 from amqpbroker.spec.properties import Properties
 from amqpbroker.spec.table import Table
 
@@ -54,7 +59,7 @@ def explain(exchange: "Exchange", routing_keys: Sequence[str], properties: Prope
     name = f"exchange '{exchange.name}'"
     if not exchange.bindings:
         return f"{name} has no bindings"
-    type_ = delayed_type(exchange.arguments) if exchange.type == DELAYED else exchange.type
+    type_ = _routing_type(exchange)
     subject = "the headers" if type_ == "headers" else keys
     sentence = f"no binding of {name} matches {subject}"
     miss = nearest(type_, exchange.bindings, routing_keys, properties)
@@ -153,3 +158,32 @@ def headers_distance(arguments: Table, headers: Table) -> tuple[float, str]:
 def _shown(table: Table, name: str) -> str:
     field = table[name]
     return repr(field.text) if field.kind == "S" else f"{field.kind_name} {field.value!r}"
+
+
+def matching(
+    exchange: "Exchange", routing_keys: Sequence[str], properties: Properties
+) -> list[Binding]:
+    """The bindings that a message follows from *exchange*, through others as well.
+
+    Of types that choose by chance or by a hash none can be named.
+    """
+    found: list[Binding] = []
+    to_visit = [exchange]
+    for current in to_visit:
+        type_ = _routing_type(current)
+        exchanges = current.vhost.exchanges
+        for binding in islice(current.bindings, BINDINGS_MAX):
+            if type_ != "fanout" and _miss(type_, binding, routing_keys, properties).distance:
+                continue
+            found.append(binding)
+            further = exchanges.get(getattr(binding.destination, "name", ""))
+            if further is binding.destination and further not in to_visit:
+                to_visit.append(further)
+    return found
+
+
+def _routing_type(exchange: "Exchange") -> str:
+    """The type by which an exchange routes, which of some is not the one in its name."""
+    if exchange.type == DELAYED:
+        return delayed_type(exchange.arguments)
+    return "fanout" if exchange.type in {DEDUPLICATING, RECENT_HISTORY} else exchange.type

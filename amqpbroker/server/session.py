@@ -358,6 +358,7 @@ class Session:
         except ConnectionException as error:
             error.caused_by(method.class_id, method.method_id)
             raise
+        self._engine.client_name = handshake.connection_name
         self._wants_blocked = "connection.blocked" in handshake.capabilities
         self._handshake = None
         self._cancel_timer()

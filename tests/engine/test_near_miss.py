@@ -9,6 +9,7 @@ from amqpbroker.engine.near_miss import (
     BINDINGS_MAX,
     closest_text,
     explain,
+    matching,
     nearest,
     text_distance,
     topic_distance,
@@ -156,3 +157,24 @@ def test_an_exchange_without_bindings_says_so() -> None:
 
 def test_without_a_near_miss_the_sentence_is_short() -> None:
     assert explained("a", binding="x.y.z") == "no binding of exchange 'x' matches 'a'"
+
+
+def test_the_bindings_that_a_message_follows_are_found_through_other_exchanges() -> None:
+    channel = Client(make_broker()).open()
+    vhost = channel.vhost
+    jobs = declare(channel, "jobs")
+    exchanges = [
+        vhost.declare_exchange(
+            name, type_, durable=False, auto_delete=False, internal=False, arguments=EMPTY_TABLE
+        )
+        for name, type_ in (("x", "topic"), ("y", "fanout"))
+    ]
+    vhost.bind("x", exchanges[1], "a.*", EMPTY_TABLE)
+    vhost.bind("x", jobs, "b", EMPTY_TABLE)
+    vhost.bind("y", exchanges[0], "#", EMPTY_TABLE)  # round, and round again
+    vhost.bind("y", jobs, "", EMPTY_TABLE)
+
+    found = matching(exchanges[0], ("a.b",), NO_PROPERTIES)
+    assert [(one.source_name, one.routing_key, one.destination) for one in found] == [
+        ("x", "a.*", exchanges[1]), ("y", "#", exchanges[0]), ("y", "", jobs),
+    ]  # fmt: skip
