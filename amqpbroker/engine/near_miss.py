@@ -177,7 +177,7 @@ def matching(
                 continue
             found.append(binding)
             further = exchanges.get(getattr(binding.destination, "name", ""))
-            if further is binding.destination and further not in to_visit:
+            if further is not None and further is binding.destination and further not in to_visit:
                 to_visit.append(further)
     return found
 
