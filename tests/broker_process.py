@@ -30,14 +30,18 @@ class BrokerProcess:
         *options: str,
         command: Sequence[str] = MODULE,
         environment: Mapping[str, str] | None = None,
+        log_descriptor: int | None = None,
     ) -> None:
-        """Start it on a free port, unless the options or the environment name one."""
+        """Start it on a free port, unless the options or the environment name one.
+
+        Its log goes to *log_descriptor*, for a test that waits for what it says, or to `log`.
+        """
         self._log = TemporaryFile()  # noqa: SIM115  # closed by `close`
         self._process = subprocess.Popen(
             [*command, "serve", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=self._log if log_descriptor is None else log_descriptor,
             text=True,
             cwd=ROOT,
             env={**os.environ, "AMQPBROKER_PORT": "0", **(environment or {})},
@@ -45,14 +49,23 @@ class BrokerProcess:
         self._deadman = Timer(LIFETIME_S, self._process.kill)
         self._deadman.start()
         assert self._process.stdout is not None
-        self.ready_lines = [self._process.stdout.readline().rstrip("\n") for _ in range(2)]
-        url = re.search(r"amqp://\S+", self.ready_lines[0])
-        assert url is not None, f"it did not start: {self.ready_lines} {self.log()}"
-        self.url = url[0]
+        self.ready_lines: list[str] = []
+        for line in self._process.stdout:
+            self.ready_lines.append(line.rstrip("\n"))
+            if line == " Server startup complete\n":
+                break
+        urls = [url for line in self.ready_lines for url in re.findall(r"amqps?://\S+", line)]
+        assert urls, f"it did not start: {self.ready_lines} {self.log()}"
+        self.url = urls[0]
+        self.tls_url = next((url for url in urls if url.startswith("amqps")), "")
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2].partition("/")[0])
+        return _port_of(self.url)
+
+    @property
+    def tls_port(self) -> int:
+        return _port_of(self.tls_url)
 
     def peak_bytes(self) -> int:
         """The most memory that it has had at any time."""
@@ -85,14 +98,21 @@ class BrokerProcess:
         self._log.close()
 
 
+def _port_of(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
 @contextmanager
 def a_broker(
     *options: str,
     command: Sequence[str] = MODULE,
     environment: Mapping[str, str] | None = None,
+    log_descriptor: int | None = None,
 ) -> Generator[BrokerProcess]:
     """A broker for the time of the block; nothing may have gone wrong inside it."""
-    broker = BrokerProcess(*options, command=command, environment=environment)
+    broker = BrokerProcess(
+        *options, command=command, environment=environment, log_descriptor=log_descriptor
+    )
     try:
         yield broker
         assert "Traceback" not in broker.log(), broker.log()

@@ -11,9 +11,13 @@ on the code alone.  ``--hypothesis-profile explore`` draws new ones, and more of
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from certificates import Certificates
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=2000)
@@ -43,6 +47,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     count: int = metafunc.config.option.seeds
     seeds = range(_FIRST_SEED, _FIRST_SEED + count) if replayed is None else [replayed]
     metafunc.parametrize("seed", seeds, ids=lambda seed: f"seed={seed}")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A CA and its certificates; skips where the package that makes them is missing."""
+    pytest.importorskip("cryptography")
+    from certificates import Certificates  # not for a test that needs none
+
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.hookimpl(wrapper=True)

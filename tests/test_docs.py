@@ -11,7 +11,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 URL_IN_PAGES = "amqp://guest:guest@127.0.0.1:5672/"
+TLS_PORT_IN_PAGES = ":5671/"
 EXAMPLE = re.compile(
     r"^<!-- example:[^\n]*-->\n```python\n(?P<code>.*?)^```\n(?:<!-- prints: (?P<output>.*?) -->)?",
     re.MULTILINE | re.DOTALL,
@@ -34,33 +36,65 @@ EXAMPLES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def broker_url() -> Iterator[str]:
-    """A broker as the README starts it, on a free port."""
-    command = [sys.executable, "-m", "amqpbroker", "serve", "--memory", "--port", "0"]
+@contextmanager
+def serving(*options: str) -> Generator[list[str]]:
+    """The URLs of a broker as the README starts it, on a free port."""
+    command = [sys.executable, "-m", "amqpbroker", "serve", "--memory", "--port", "0", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = ""
-        url = None
         for line in process.stdout:
             seen += line
-            url = url or re.search(r"amqp://\S+", line)
             if "Server startup complete" in line:
                 break
-        assert url is not None, f"the broker did not say where it listens: {seen!r}"
-        yield url.group()
+        urls = re.findall(r"amqps?://\S+", seen)
+        assert urls, f"the broker did not say where it listens: {seen!r}"
+        yield urls
         process.send_signal(signal.SIGTERM)
         assert process.wait(RUN_SECONDS_MAX) == 0
 
 
+@pytest.fixture(scope="module")
+def broker_url() -> Iterator[str]:
+    """A broker as the README starts it, on a free port."""
+    with serving() as urls:
+        yield urls[0]
+
+
+@pytest.fixture(scope="module")
+def tls_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The port of a broker as docs/tls.md starts it, and the directory that has its certs/."""
+    pytest.importorskip("cryptography")
+    from amqpbroker.cli.main import main
+
+    directory = tmp_path_factory.mktemp("tls")
+    certs = directory / "certs"
+    assert main(["certs", str(certs)]) == 0
+    with serving(
+        "--tls-cert", f"{certs}/server.pem", "--tls-key", f"{certs}/server-key.pem",
+        "--tls-ca", f"{certs}/ca.pem", "--tls-port", "0", "--tls-login-from", "common-name",
+    ) as urls:  # fmt: skip
+        yield urls[1].rstrip("/").rpartition(":")[2], directory
+
+
 @pytest.mark.parametrize(("code", "expected"), EXAMPLES)
-def test_an_example_runs_as_it_stands(code: str, expected: str, broker_url: str) -> None:
-    program = code.replace(URL_IN_PAGES, broker_url)
+def test_an_example_runs_as_it_stands(
+    code: str, expected: str, request: pytest.FixtureRequest
+) -> None:
+    if "aio_pika" in code:
+        pytest.importorskip("aio_pika")
+    if TLS_PORT_IN_PAGES in code:
+        port, directory = request.getfixturevalue("tls_port")
+        program = code.replace(TLS_PORT_IN_PAGES, f":{port}/")
+    else:
+        directory = ROOT
+        program = code.replace(URL_IN_PAGES, request.getfixturevalue("broker_url"))
     run = subprocess.run(
         [sys.executable, "-"],
         input=program,
         capture_output=True,
         text=True,
+        cwd=directory,
         timeout=RUN_SECONDS_MAX,
         check=False,
     )

@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "record": Command("amqpbroker.cli.record", "write down what clients and a broker say"),
     "replay": Command("amqpbroker.cli.replay", "say it again, and show what is answered else"),
     "fuzz": Command("amqpbroker.cli.fuzz", "attack a broker with hostile clients"),
+    "certs": Command("amqpbroker.cli.certs", "make certificates for trying out TLS"),
     "config": Command("amqpbroker.cli.config", "check a configuration file; show what is in force"),
 }
 

@@ -6,12 +6,18 @@ Each function takes what was typed and raises `argparse.ArgumentTypeError` with 
 import os
 import re
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from typing import Final
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _SIZE: Final = re.compile(r"(?i)([0-9]{1,18}(?:\.[0-9]+)?)\s*(?:([KMGT]?)(?:i?B)?)")
 _SHARE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|min|h|)")
+_SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+#: A week; longer is a mistake.
+_SECONDS_MAX: Final = 7 * 24 * 3600.0
+_COUNT_MAX: Final = 10**12
 _MESSAGE_BYTES_MAX: Final = 512 << 20
 #: What an empty broker takes (`server.BASE_BYTES`), and a little for messages.
 _MEMORY_LIMIT_MIN: Final = 40 << 20
@@ -23,6 +29,41 @@ def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
     return int(text)
+
+
+def port_or_off(text: str) -> int | None:
+    """A TCP port, 0 for any, or None for `off`."""
+    return None if text == "off" else port(text)
+
+
+def count(text: str) -> int:
+    """How many there may be: 1 to a million million."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= _COUNT_MAX:
+        raise ArgumentTypeError(f"'{text}' is not a count: give a whole number from 1")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """A time in seconds: 10, 2.5s, 500ms, 1min, 1h."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not 0 < (seconds := float(match[1]) * _SECONDS[match[2]]) <= _SECONDS_MAX:
+        raise ArgumentTypeError(f"'{text}' is not a time: give seconds, or a number with ms or min")
+    return seconds
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Words, of which one is to be given."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ArgumentTypeError(f"'{text}' is none of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+tls_verify: Final = one_of("auto", "none", "optional", "required")
+tls_login_from: Final = one_of("distinguished-name", "common-name")
 
 
 def on_or_off(text: str) -> bool:

@@ -10,11 +10,19 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker import __version__
 from amqpbroker.cli.main import fail
-from amqpbroker.cli.sources import WrongSetting, add_settings, choose, settings_of
+from amqpbroker.cli.sources import (
+    Chosen,
+    WrongSetting,
+    add_settings,
+    choose,
+    needing_a_restart,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from amqpbroker.server.run import Beside
@@ -27,6 +35,7 @@ examples:
   amqpbroker serve --port 0                 on any free port; the first line says which
   amqpbroker serve --memory-limit 512MiB    publishers wait when messages take more
   amqpbroker serve --config broker.toml     with the settings of a file
+  amqpbroker serve --tls-cert server.pem --tls-key server-key.pem    also on amqps://...:5671/
   RABBITMQ_DEFAULT_USER=app RABBITMQ_DEFAULT_PASS=secret amqpbroker serve
 
 Every option can be set as AMQPBROKER_<NAME>, with the dashes as underscores (AMQPBROKER_VHOST
@@ -36,7 +45,8 @@ RABBITMQ_DEFAULT_VHOST and RABBITMQ_NODE_PORT. What is given as an option wins, 
 environment, then the file.
 
 When the broker is ready, the first line on standard output ends with its URL, without the
-password unless it is guest's; the second is what tools made for RabbitMQ wait for.
+password unless it is guest's, and with TLS another line with that URL; the last is what tools
+made for RabbitMQ wait for. SIGHUP reads settings and certificates again.
 """
 
 
@@ -58,29 +68,53 @@ def run(values: argparse.Namespace) -> int:
         chosen = choose(values)
     except WrongSetting as error:
         fail("amqpbroker serve", str(error))
-    host, port = cast("str", chosen["host"].value), cast("int", chosen["port"].value)
+    host, has_tls = cast("str", chosen["host"].value), bool(chosen["tls-cert"].value)
+    port = cast("int | None", chosen["port"].value)
+    tls_port = cast("int | None", chosen["tls-port"].value) if has_tls else None
+    opening, listeners = port, list[socket.socket]()
     try:
         listeners = _listen(host, port)
+        opening = tls_port
+        tls_listeners = _listen(host, tls_port)
     except (OSError, UnicodeError) as error:
-        print(f"amqpbroker: {_explain(error, host, port)}", file=sys.stderr)
+        print(f"amqpbroker: {_explain(error, host, opening)}", file=sys.stderr)
+        for listener in listeners:
+            listener.close()
         return 1
     gc.disable()  # loading makes much and drops nothing: saves 15 to 25 ms
     import attrs
 
     from amqpbroker.server import run as server
+    from amqpbroker.server.tls import WrongCertificate
 
     gc.freeze()
     gc.enable()
-    settings = attrs.evolve(settings_of(chosen), port=listeners[0].getsockname()[1])
-    server.run(
-        settings, listeners, ready_lines=_ready_lines(settings), beside=_beside(values, parent_id)
+    settings = attrs.evolve(
+        settings_of(chosen), port=_port_of(listeners), tls_port=_port_of(tls_listeners)
     )
+    try:
+        server.run(
+            settings,
+            listeners,
+            tls_listeners,
+            ready_lines=_ready_lines(settings),
+            beside=_beside(values, chosen, parent_id),
+        )
+    except WrongCertificate as error:
+        print(f"amqpbroker: {error}", file=sys.stderr)
+        for listener in (*listeners, *tls_listeners):
+            listener.close()
+        return 1
     return 0
 
 
-def _beside(values: argparse.Namespace, parent_id: int) -> "list[Beside]":
+def _beside(
+    values: argparse.Namespace, chosen: Mapping[str, Chosen], parent_id: int
+) -> "list[Beside]":
     """What runs with the server, by the options that ask for it."""
-    beside: list[Beside] = []
+    from amqpbroker.server.reload import ReloadOnHangup
+
+    beside: list[Beside] = [ReloadOnHangup(lambda: _read_again(values, chosen))]
     if values.exit_with_parent:
         from amqpbroker.server.parent import StopWithParent
 
@@ -88,9 +122,28 @@ def _beside(values: argparse.Namespace, parent_id: int) -> "list[Beside]":
     return beside
 
 
-def _listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for every address of *host*; with port 0 they share one."""
+def _read_again(values: argparse.Namespace, before: Mapping[str, Chosen]) -> "Settings":
+    """The settings as they are now, for SIGHUP; raises `WrongSetting`."""
+    import logging
+
+    now = choose(values)
+    for name in needing_a_restart(before, now):
+        logging.getLogger("amqpbroker").warning("%s changes only with a restart", name)
+    return settings_of(now)
+
+
+def _port_of(listeners: Sequence[socket.socket]) -> int | None:
+    return listeners[0].getsockname()[1] if listeners else None
+
+
+def _listen(host: str, port: int | None) -> list[socket.socket]:
+    """Listening sockets for every address of *host*; none without a port.
+
+    With port 0 they share one.
+    """
     listeners: list[socket.socket] = []
+    if port is None:
+        return listeners
     try:
         for family, kind, protocol, _, address in dict.fromkeys(
             socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -111,7 +164,7 @@ def _listen(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
-def _explain(error: OSError | UnicodeError, host: str, port: int) -> str:
+def _explain(error: OSError | UnicodeError, host: str, port: int | None) -> str:
     """Why the port cannot be had, and what to do."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"cannot listen on '{host}': no such address (--host takes a name or an IP address)"
@@ -131,7 +184,13 @@ def _ready_lines(settings: "Settings") -> list[str]:
     login = "guest:guest" if settings.default_password == user == "guest" else quote(user, safe="")
     path = "" if vhost_name == "/" else quote(vhost_name, safe="")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host or "0.0.0.0"
+    urls = [
+        f"{scheme}://{login}@{host}:{port}/{path}"
+        for scheme, port in (("amqp", settings.port), ("amqps", settings.tls_port))
+        if port is not None
+    ]
     return [
-        f"amqpbroker {__version__} is ready: amqp://{login}@{host}:{settings.port}/{path}",
+        f"amqpbroker {__version__} is ready: {urls[0]}",
+        *(f"amqpbroker {__version__} is ready, with TLS: {url}" for url in urls[1:]),
         " Server startup complete",
     ]

@@ -67,9 +67,59 @@ _LISTENING: Final = (
         "address to listen on; empty for every address",
     ),
     Setting(
-        "port", "port", options.port, "5672", "PORT",
-        "port to listen on; 0 takes a free one",
+        "port", "port", options.port_or_off, "5672", "PORT",
+        "port to listen on; 0 takes a free one, off leaves only TLS",
         environment=("RABBITMQ_NODE_PORT",),
+    ),
+)  # fmt: skip
+_TLS: Final = (
+    Setting(
+        "tls-cert", "tls_certificate_file", str, "", "FILE",
+        "the broker's certificate in PEM, and those between it and its CA; turns TLS on",
+        can_reload=True,
+    ),
+    Setting(
+        "tls-key", "tls_key_file", str, "", "FILE",
+        "its private key in PEM, unless it stands in the same file",
+        can_reload=True,
+    ),
+    Setting(
+        "tls-key-password", "tls_key_password", str, "", "PASSWORD",
+        "what the key is encrypted with; better set in the environment",
+        is_secret=True, can_reload=True,
+    ),
+    Setting(
+        "tls-port", "tls_port", options.port_or_off, "5671", "PORT",
+        "port for TLS; 0 takes a free one, off speaks none",
+    ),
+    Setting(
+        "tls-ca", "tls_ca_file", str, "", "FILE",
+        "certificates in PEM of whoever vouches for clients",
+        can_reload=True,
+    ),
+    Setting(
+        "tls-verify", "tls_verify", options.tls_verify, "auto", "HOW",
+        "whether clients show a certificate: none, optional or required; auto is optional with "
+        "tls-ca, none without",
+        can_reload=True,
+    ),
+    Setting(
+        "tls-login-from", "tls_login_from", options.tls_login_from, "distinguished-name", "PART",
+        "which part of its certificate names the user that a client logs in as with EXTERNAL: "
+        "distinguished-name or common-name",
+        can_reload=True,
+    ),
+)  # fmt: skip
+_BEFORE_LOGIN: Final = (
+    Setting(
+        "handshake-timeout", "handshake_seconds", options.duration, "10s", "TIME",
+        "how long a client may take from its first packet until it is logged in, TLS included",
+        unit="seconds", can_reload=True,
+    ),
+    Setting(
+        "half-open-max", "half_open_max", options.count, "1000", "COUNT",
+        "how many clients may be connected and not logged in; others wait for one of them",
+        unit="connections", can_reload=True,
     ),
 )  # fmt: skip
 _STORE: Final = (
@@ -130,9 +180,11 @@ _WATCHING: Final = (
 #: {title: its settings}, in the order in which help and documentation show them
 SECTIONS: Final[Mapping[str, tuple[Setting, ...]]] = {
     "Listening": _LISTENING,
+    "TLS": _TLS,
     "Store": _STORE,
     "Messages": _MESSAGES,
     "Users and virtual hosts": _LOGIN,
+    "Limits before login": _BEFORE_LOGIN,
     "Watching it": _WATCHING,
 }
 #: {name: its row}

@@ -23,7 +23,7 @@ CONFIG_VARIABLE: Final = "AMQPBROKER_CONFIG"
 DEFAULT: Final = "default"
 
 
-class WrongSetting(Exception):
+class WrongSetting(ValueError):
     """A sentence about a setting that cannot be taken, and where it stands."""
 
 
@@ -65,6 +65,15 @@ def add_settings(parser: ArgumentParser) -> None:
             )
 
 
+def needing_a_restart(before: Mapping[str, Chosen], now: Mapping[str, Chosen]) -> Sequence[str]:
+    """The names of settings that have changed, and that a running broker cannot change."""
+    return [
+        name
+        for name, row in now.items()
+        if row.value != before[name].value and not SETTINGS[name].can_reload
+    ]
+
+
 def choose(values: Namespace, environment: Mapping[str, str] = os.environ) -> dict[str, Chosen]:
     """Every setting, by name.  Raises `WrongSetting` for the first that cannot be taken."""
     path = getattr(values, "config", None) or environment.get(CONFIG_VARIABLE)
@@ -73,7 +82,7 @@ def choose(values: Namespace, environment: Mapping[str, str] = os.environ) -> di
         from amqpbroker.cli.config_file import read_config  # tomllib is not for every start
 
         in_file = read_config(path)
-    return {
+    chosen = {
         name: _read(
             setting,
             _on_command_line(setting, values)
@@ -83,6 +92,23 @@ def choose(values: Namespace, environment: Mapping[str, str] = os.environ) -> di
         )
         for name, setting in SETTINGS.items()
     }
+    _check_together({name: row.value for name, row in chosen.items()})
+    return chosen
+
+
+def _check_together(values: Mapping[str, object]) -> None:
+    """Refuse settings that contradict each other."""
+    if values["tls-key"] and not values["tls-cert"]:
+        raise WrongSetting("tls-key is given without tls-cert, the certificate that it belongs to")
+    has_tls = values["tls-cert"] and values["tls-port"] is not None
+    if values["port"] is None and not has_tls:
+        raise WrongSetting(
+            "port is off, and so is TLS (tls-cert turns it on): nothing to listen on"
+        )
+    if values["tls-verify"] in {"optional", "required"} and not values["tls-ca"]:
+        raise WrongSetting(
+            "tls-verify needs tls-ca, the certificate of whoever vouches for clients"
+        )
 
 
 def settings_of(chosen: Mapping[str, Chosen]) -> "Settings":

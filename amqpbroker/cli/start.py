@@ -75,7 +75,7 @@ def _start(values: argparse.Namespace, chosen: Mapping[str, Chosen]) -> None:
             f"a broker named '{name}' runs already, on {before.url} (--name gives another name)"
         )
     started = background.launch(
-        name, [sys.executable, "-m", "amqpbroker", "serve", *_given(chosen)]
+        name, [sys.executable, "-m", "amqpbroker", "serve", *_config(values), *_given(chosen)]
     )
     if values.wait or values.github_env:
         try:
@@ -90,6 +90,12 @@ def _start(values: argparse.Namespace, chosen: Mapping[str, Chosen]) -> None:
         print(json.dumps(started.facts()))
     else:
         print(started.url or f"broker '{name}' is starting, as process {started.pid}")
+
+
+def _config(values: argparse.Namespace) -> list[str]:
+    """The configuration file that was given as an option."""
+    path = getattr(values, "config", None)
+    return [] if path is None else [f"--config={path}"]
 
 
 def _given(chosen: Mapping[str, Chosen]) -> list[str]:

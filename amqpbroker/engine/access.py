@@ -129,6 +129,13 @@ class Users:
             raise OperatorError(f"there is no user '{name}'")
         self._forget(user)
 
+    def vouched_for(self, name: str, *, from_loopback: bool) -> User | None:
+        """The user whom something else than a password vouches for; else None."""
+        user = self._users.get(name)
+        if user is None or (user.loopback_only and not from_loopback):
+            return None
+        return user
+
     def attempt(self, name: str, password: str) -> LoginAttempt:
         """Begin a login."""
         user = self._users.get(name)

@@ -11,7 +11,7 @@ from typing import Final
 from amqpbroker import __version__
 from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
-from amqpbroker.server.sasl import MECHANISMS, MalformedResponse
+from amqpbroker.server.sasl import EXTERNAL, MECHANISMS, MalformedResponse
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import (
     DEFAULT_CHANNEL_MAX,
@@ -49,19 +49,33 @@ SERVER_PROPERTIES: Final[Table] = {
 class Handshake:
     """What is known of a client before its connection is open."""
 
-    __slots__ = ("_broker", "_peer_address", "capabilities", "connection_name", "user")
+    __slots__ = (
+        "_broker",
+        "_certificate_user",
+        "_peer_address",
+        "capabilities",
+        "connection_name",
+        "user",
+    )
 
-    def __init__(self, broker: Broker, peer_address: str) -> None:
+    def __init__(
+        self, broker: Broker, peer_address: str, certificate_user: str | None = None
+    ) -> None:
+        """*certificate_user* is whom the client's TLS certificate names, if it was verified."""
         self._broker = broker
         self._peer_address = peer_address
+        self._certificate_user = certificate_user
         self.user: User | None = None
         self.capabilities: frozenset[str] = frozenset()  # those that the client declared true
         self.connection_name = ""
 
     def start(self) -> m.ConnectionStart:
-        """What we offer."""
+        """What we offer: EXTERNAL only to who has shown a certificate (S-018)."""
+        offered = list(MECHANISMS)
+        if self._certificate_user is not None:
+            offered.append(EXTERNAL)
         return m.ConnectionStart(
-            server_properties=SERVER_PROPERTIES, mechanisms=" ".join(MECHANISMS).encode()
+            server_properties=SERVER_PROPERTIES, mechanisms=" ".join(offered).encode()
         )
 
     def log_in(self, method: m.ConnectionStartOk) -> m.ConnectionTune:
@@ -71,16 +85,7 @@ class Handshake:
         or a response that cannot be understood (S-024).
         """
         self._read_properties(method.client_properties)
-        read = MECHANISMS.get(method.mechanism)
-        if read is None:
-            raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
-        try:
-            user_name, password = read(method.response)
-        except MalformedResponse as error:
-            raise HandshakeAborted(f"malformed {method.mechanism} response: {error}") from None
-        self.user = self._broker.users.authenticate(
-            user_name, password, from_loopback=is_loopback(self._peer_address)
-        )
+        user_name = self._find_user(method)
         witness = self._broker.event_witness
         if self.user is None:
             if witness is not None:
@@ -89,6 +94,22 @@ class Handshake:
         if witness is not None:
             witness.authentication_succeeded(user_name, method.mechanism, self._peer_address)
         return m.ConnectionTune(DEFAULT_CHANNEL_MAX, DEFAULT_FRAME_MAX, DEFAULT_HEARTBEAT_SECONDS)
+
+    def _find_user(self, method: m.ConnectionStartOk) -> str:
+        """Set `user`, if the login is right; the name that was given."""
+        users, from_loopback = self._broker.users, is_loopback(self._peer_address)
+        if method.mechanism == EXTERNAL and self._certificate_user is not None:
+            self.user = users.vouched_for(self._certificate_user, from_loopback=from_loopback)
+            return self._certificate_user
+        read = MECHANISMS.get(method.mechanism)
+        if read is None:
+            raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
+        try:
+            user_name, password = read(method.response)
+        except MalformedResponse as error:
+            raise HandshakeAborted(f"malformed {method.mechanism} response: {error}") from None
+        self.user = users.authenticate(user_name, password, from_loopback=from_loopback)
+        return user_name
 
     def _refusal(self, mechanism: str) -> AMQPException:
         refusal = login_refused(

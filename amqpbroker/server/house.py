@@ -40,6 +40,11 @@ class House(Protocol):
         ...
 
     @property
+    def tls_port(self) -> int | None:
+        """Where TLS is spoken, if it is."""
+        ...
+
+    @property
     def alarm(self) -> str | None:
         """Why publishers must wait, in RabbitMQ's words; None when they need not."""
         ...
@@ -70,6 +75,10 @@ class House(Protocol):
 
     def account(self, byte_count: int) -> None:
         """A session holds so many bytes more, or less, for its client."""
+        ...
+
+    def logged_in(self, session: "Session") -> None:
+        """The session's connection is open."""
         ...
 
     def ended(self, session: "Session") -> None:

@@ -7,9 +7,10 @@ Small pieces are joined and sent in one call; large ones are handed to the kerne
 never joined.  `flush` is called once a round.
 """
 
-import socket
 from itertools import islice
 from typing import Final
+
+from amqpbroker.server.transport import Transport
 
 #: A client with this much unread output is given no more deliveries, in bytes.
 CONGESTED_BYTES: Final = 512 * 1024
@@ -24,14 +25,14 @@ _SCATTER_PIECES_MAX: Final = 1024
 class Outbox:
     """The output of one session, in order."""
 
-    __slots__ = ("_socket", "_unsent", "byte_count", "pieces")
+    __slots__ = ("_transport", "_unsent", "byte_count", "pieces")
 
     pieces: list[bytes]  # not handed to the socket yet; whoever adds says so with `byte_count`
     byte_count: int  # queued and unsent
     _unsent: list[memoryview]
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._unsent = []
         self.pieces = []
         self.byte_count = 0
@@ -69,7 +70,7 @@ class Outbox:
 
     def _try_send(self, data: bytes) -> int:
         try:
-            return self._socket.send(data)
+            return self._transport.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
 
@@ -79,7 +80,7 @@ class Outbox:
         while start < len(unsent):
             batch = list(islice(unsent, start, start + _SCATTER_PIECES_MAX))
             try:
-                sent = self._socket.sendmsg(batch)
+                sent = self._transport.sendmsg(batch)
             except (BlockingIOError, InterruptedError):
                 break
             self.byte_count -= sent

@@ -13,7 +13,6 @@ a millisecond at most, and lets trio's other tasks have a turn every few millise
 
 import logging
 import select
-import socket
 from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final, Protocol
@@ -30,6 +29,18 @@ WRITE: Final = select.EPOLLOUT
 TURN_SECONDS: Final = 0.004
 #: How long to wait for the next event before trio does the waiting; epoll counts milliseconds.
 LINGER_SECONDS: Final = 0.001
+
+
+class Watched(Protocol):
+    """A socket, or what stands before one."""
+
+    def fileno(self) -> int:
+        """Its file descriptor."""
+        ...
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Wait, or not."""
+        ...
 
 
 class Ready(Protocol):
@@ -66,17 +77,17 @@ class Reactor:
         self._ready: dict[int, Ready] = {}  # {file descriptor: whom to tell}
         self._mailbox = Mailbox()
 
-    def add(self, sock: socket.socket, ready: Ready) -> None:
+    def add(self, sock: Watched, ready: Ready) -> None:
         """Serve a socket, for reading at first."""
         sock.setblocking(False)
         self._ready[sock.fileno()] = ready
         self._poll.register(sock.fileno(), READ)
 
-    def change(self, sock: socket.socket, interest: int) -> None:
+    def change(self, sock: Watched, interest: int) -> None:
         """Wait for reading, writing, both or nothing (errors are always told)."""
         self._poll.modify(sock.fileno(), interest)
 
-    def remove(self, sock: socket.socket) -> None:
+    def remove(self, sock: Watched) -> None:
         """Stop serving a socket, which is still open; nothing if it is not served."""
         if self._ready.pop(sock.fileno(), None) is not None:
             self._poll.unregister(sock.fileno())

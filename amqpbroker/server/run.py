@@ -32,6 +32,7 @@ class Beside(Protocol):
 def run(
     settings: Settings,
     listeners: Sequence[socket.socket],
+    tls_listeners: Sequence[socket.socket] = (),
     *,
     ready_lines: Iterable[str],
     beside: Iterable[Beside] = (),
@@ -39,12 +40,14 @@ def run(
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients.
 
     *beside* runs with the server, each from before the ready lines to the end.
+    Raises `tls.WrongCertificate` for certificates that cannot be used.
     """
     _allow_many_files()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-    trio.run(_serve, Server(settings, listeners), list(ready_lines), list(beside))
+    server = Server(settings, listeners, tls_listeners)
+    trio.run(_serve, server, list(ready_lines), list(beside))
 
 
 class LineFormatter(logging.Formatter):

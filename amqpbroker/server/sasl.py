@@ -48,6 +48,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+#: The mechanism by which a client's TLS certificate logs it in; its response says nothing.
+EXTERNAL: Final = "EXTERNAL"
 #: Whom an anonymous client logs in as, if there is such a user (RabbitMQ's default).
 ANONYMOUS_CREDENTIALS: Final = Credentials("guest", "guest")
 #: {mechanism: how its response is read}, in the order in which they are offered

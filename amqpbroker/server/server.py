@@ -8,6 +8,7 @@ stop      no new clients; every connection is closed with 320; at most `DRAIN_SE
 import logging
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
@@ -17,12 +18,14 @@ import trio
 from amqpbroker.engine.access import Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.clock import EngineClock
+from amqpbroker.server.entrance import Entrance, peer_name_of
 from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
-from amqpbroker.server.reactor import READ, Reactor
+from amqpbroker.server.reactor import Reactor
 from amqpbroker.server.session import READ_BYTES, Session
 from amqpbroker.server.settings import Settings
 from amqpbroker.server.timekeeper import Timekeeper
+from amqpbroker.server.transport import Transport
 from amqpbroker.spec.errors import connection_forced
 from amqpbroker.wire.memo import PropertiesMemo
 
@@ -36,12 +39,9 @@ BASE_BYTES: Final = 32 * 1024 * 1024
 _ALARM_END_SHARE: Final = 0.95
 #: How often to see whether a publisher that was held back may go on.
 HELD_BACK_LOOK_SECONDS: Final = 0.001
-#: How long the door stays shut when there is no room for another client.
-DOOR_SECONDS: Final = 1.0
 #: A dead letter takes some 40 us: more at once (a nack of 100,000) would keep everybody waiting.
 DEATHS_A_ROUND: Final = 500
 _MIB: Final = 1024 * 1024
-_ACCEPTS_A_ROUND: Final = 64
 
 
 class Server:
@@ -51,11 +51,21 @@ class Server:
         self,
         settings: Settings,
         listeners: Sequence[socket.socket],
+        tls_listeners: Sequence[socket.socket] = (),
         *,
         tends_garbage: bool = True,
     ) -> None:
-        """`tends_garbage`: the process is the server's, and so is its garbage collector."""
+        """`tends_garbage`: the process is the server's, and so is its garbage collector.
+
+        Raises `tls.WrongCertificate` for certificates that cannot be used.
+        """
         self._listeners = listeners
+        self._tls_listeners = tls_listeners
+        certificates = settings.certificates
+        self.tls_context: ssl.SSLContext | None = certificates.load() if certificates else None
+        self.tls_login_from = settings.tls_login_from
+        self.tls_port = settings.tls_port if certificates else None
+        self.handshake_seconds = settings.handshake_seconds
         self._room_bytes = settings.memory_limit_bytes - BASE_BYTES  # for messages
         self.broker = Broker(
             make_name,
@@ -68,6 +78,7 @@ class Server:
         self.timekeeper = Timekeeper(self._finish_calls)
         self.clock = EngineClock(self.broker, self.timekeeper)
         self.reactor = Reactor(self.finish_round, self.clock.tick)
+        self.entrance = Entrance(self, settings.half_open_max)
         self.has_express = settings.has_express
         self.properties_memo = PropertiesMemo(remember=settings.has_express)
         self.alarm: str | None = None
@@ -87,7 +98,9 @@ class Server:
         Clients have *drain_seconds* to answer that.
         """
         for listener in self._listeners:
-            self.reactor.add(listener, _Door(self, listener))
+            self.entrance.open(listener)
+        for listener in self._tls_listeners:
+            self.entrance.open(listener, has_tls=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             nursery.start_soon(self.timekeeper.run)
@@ -98,9 +111,7 @@ class Server:
             nursery.cancel_scope.cancel()
 
     async def _drain(self, seconds: float) -> None:
-        for listener in self._listeners:
-            self.reactor.remove(listener)
-            listener.close()
+        self.entrance.close()
         for session in list(self._sessions):
             session.close(
                 connection_forced("broker forced connection closure with reason 'shutdown'"),
@@ -116,6 +127,17 @@ class Server:
         """Close every client's socket, without a word."""
         for session in list(self._sessions):
             session.drop()
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what may change while clients are there; it counts for those to come.
+
+        Raises `tls.WrongCertificate`, and changes nothing then.
+        """
+        if self.tls_context is not None and settings.certificates is not None:
+            self.tls_context = settings.certificates.load()
+        self.tls_login_from = settings.tls_login_from
+        self.handshake_seconds = settings.handshake_seconds
+        self.entrance.limit(settings.half_open_max)
 
     def finish_round(self) -> float | None:
         """Give out what the round made ready, and flush; how long the next round may wait."""
@@ -194,60 +216,45 @@ class Server:
             for session in self._sessions:
                 session.unblock()
 
-    def welcome(self, sock: socket.socket, address: object) -> None:
-        """Take in a new client."""
+    def welcome(
+        self,
+        transport: Transport,
+        address: object,
+        *,
+        arrived: float | None = None,
+        certificate_user: str | None = None,
+    ) -> None:
+        """Take in a client; *arrived* is when it came, on trio's clock, if not now."""
         is_ip = isinstance(address, tuple)
         peer_address = str(address[0]) if is_ip else ""  # pyright: ignore[reportUnknownArgumentType]
-        peer_name = f"{peer_address}:{address[1]}" if is_ip else "unix"
-        if is_ip:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        session = Session(self, sock, peer_address, peer_name)
+        peer_name = peer_name_of(address)
+        now = trio.current_time()
+        arrived = now if arrived is None else arrived
+        session = Session(
+            self,
+            transport,
+            peer_address,
+            peer_name,
+            handshake_seconds=max(0.0, arrived + self.handshake_seconds - now),
+            certificate_user=certificate_user,
+        )
         self._sessions[session] = None
-        self.reactor.add(sock, session)
+        self.reactor.add(transport, session)
+        self.entrance.entered(session, arrived)
         logger.info("%s: connected", peer_name)
+
+    def logged_in(self, session: Session) -> None:
+        """A client has opened its connection."""
+        self.entrance.left(session)
 
     def ended(self, session: Session) -> None:
         """A client is gone."""
+        self.entrance.left(session)
         self._sessions.pop(session, None)
         self.held_back.pop(session, None)
         if not self._sessions:
             self._has_emptied.set()
             self._has_emptied = trio.Event()
-
-
-class _Door:
-    """A listening socket."""
-
-    def __init__(self, server: Server, listener: socket.socket) -> None:
-        self._server = server
-        self._listener = listener
-
-    def on_readable(self) -> None:
-        """Let in whoever waits, some at a time."""
-        for _ in range(_ACCEPTS_A_ROUND):
-            try:
-                sock, address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:  # too many open files: clients wait at the door
-                logger.error("cannot accept connections: %s", error.strerror)
-                self._server.reactor.change(self._listener, 0)
-                self._server.timekeeper.call_in(DOOR_SECONDS, self._open)
-                return
-            try:
-                self._server.welcome(sock, address)
-            except OSError:  # it is gone already
-                sock.close()
-
-    def _open(self) -> None:
-        if self._listener.fileno() >= 0:
-            self._server.reactor.change(self._listener, READ)
-
-    def on_writable(self) -> None:
-        """Never asked."""
-
-    def drop(self) -> None:
-        """Stay open: others want to come in."""
 
 
 def make_name() -> str:

@@ -19,7 +19,6 @@ may be silent, when it must wait because memory is short.
 """
 
 import logging
-import socket
 import sys
 from enum import Enum
 from fcntl import ioctl
@@ -37,6 +36,7 @@ from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES, Outbox
 from amqpbroker.server.outlet import SessionOutlet
 from amqpbroker.server.reactor import READ, WRITE
 from amqpbroker.server.timekeeper import Timer
+from amqpbroker.server.transport import NeedsRoom, Transport
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import ReplyCode
 from amqpbroker.spec.errors import (
@@ -62,8 +62,6 @@ from amqpbroker.wire.writer import HEARTBEAT, method_frame
 
 logger = logging.getLogger("amqpbroker")
 
-#: How long a client may take until its connection is open (S-017), in seconds.
-HANDSHAKE_SECONDS: Final = 10.0
 #: How long the socket stays open after an error that is not answered (S-024), in seconds.
 SILENT_CLOSE_SECONDS: Final = 3.0
 #: How long a client may take to answer our connection.close (S-012), in seconds.
@@ -76,6 +74,8 @@ PASS_SECONDS: Final = 0.01
 #: messages, more copying of what a read cut in two.  Speed: with bodies of 100 kB 77 to 99 us a
 #: message, with half as much 98 to 105; no difference to small ones (2026-11-27).
 READ_BYTES: Final = 512 * 1024
+#: How a TLS client's first words begin: a record of its handshake.
+TLS_HELLO: Final = b"\x16\x03"
 
 
 class Phase(Enum):
@@ -100,39 +100,51 @@ class Session:
         "_interest",
         "_is_blocked",
         "_is_held_back",
+        "_needs_room",
         "_outbox",
         "_outlet",
         "_phase",
-        "_socket",
         "_timer",
+        "_transport",
         "_wants_blocked",
         "_wire",
         "peer_name",
     )
 
-    def __init__(self, house: House, sock: socket.socket, peer_address: str, peer_name: str):
+    def __init__(
+        self,
+        house: House,
+        transport: Transport,
+        peer_address: str,
+        peer_name: str,
+        *,
+        handshake_seconds: float,
+        certificate_user: str | None = None,
+    ) -> None:
+        """*handshake_seconds* are left to the client until its connection must be open (S-017)."""
         self._house = house
-        self._socket = sock
+        self._transport = transport
         self.peer_name = peer_name
         self._wire = Connection(
             house.properties_memo,
             message_bytes_max=house.broker.message_bytes_max,
             has_express=house.has_express,
         )
-        self._outbox = Outbox(sock)
+        self._outbox = Outbox(transport)
         self._accounted_bytes = 0  # unsent and half arrived, as the house knows
         self._outlet: SessionOutlet | None = None
-        self._handshake: Handshake | None = Handshake(house.broker, peer_address)
+        self._handshake: Handshake | None = Handshake(house.broker, peer_address, certificate_user)
         self._engine: EngineConnection | None = None
         self._heartbeat: Heartbeat | None = None
         self._phase = Phase.OPEN
         self._has_more = False  # not all that was received is worked off
         self._is_blocked = False
         self._is_held_back = False  # it publishes faster than its queues deliver
+        self._needs_room = False  # the transport must write before it can read
         self._wants_blocked = False  # the client understands connection.blocked
         self._interest = READ
         self._timer: Timer | None = house.timekeeper.call_in(
-            HANDSHAKE_SECONDS, lambda: self._end("handshake timeout")
+            handshake_seconds, lambda: self._end("handshake timeout")
         )
 
     def __repr__(self) -> str:
@@ -149,7 +161,7 @@ class Session:
             return f"the client has sent {half_bytes} bytes of something, and not the rest of it"
         if self._is_blocked or self._is_held_back:
             unread = bytearray(4)
-            ioctl(self._socket, FIONREAD, unread)
+            ioctl(self._transport, FIONREAD, unread)
             if unread_bytes := int.from_bytes(unread, sys.byteorder):
                 reason = self._house.alarm if self._is_blocked else "a queue that lags"
                 return f"{unread_bytes} bytes of it are not read for now, because of {reason}"
@@ -163,8 +175,11 @@ class Session:
             self._end("connection lost")  # nothing but an error is told then
             return
         try:
-            byte_count = self._socket.recv_into(self._house.read_buffer)
-        except (BlockingIOError, InterruptedError):
+            byte_count = self._transport.recv_into(self._house.read_buffer)
+        except (BlockingIOError, InterruptedError) as error:
+            if isinstance(error, NeedsRoom):
+                self._needs_room = True
+                self._update_interest()
             return
         except OSError as error:
             self._end(error.strerror)
@@ -180,6 +195,7 @@ class Session:
 
     def on_writable(self) -> None:
         """The socket has room again."""
+        self._needs_room = False
         self._house.to_flush[self] = None
 
     def receive(self, data: bytes | memoryview) -> None:
@@ -263,11 +279,13 @@ class Session:
             self._is_blocked or self._is_held_back or self._has_more
         )
         interest = READ if is_expected and self._outbox.byte_count < OVERFULL_BYTES else 0
-        if self._outbox.is_waiting:
+        if self._needs_room:
+            interest = WRITE
+        elif self._outbox.is_waiting:
             interest |= WRITE
         if interest != self._interest:
             self._interest = interest
-            self._house.reactor.change(self._socket, interest)
+            self._house.reactor.change(self._transport, interest)
 
     # What the client says
 
@@ -308,9 +326,18 @@ class Session:
         if isinstance(event, HeaderReceived):
             self._send(0, self._handshake.start())
         else:
-            logger.warning("%s: this is not AMQP 0-9-1 (TLS is not offered)", self.peer_name)
+            logger.warning("%s: %s", self.peer_name, self._what_came(event.header))
             self._outbox.add(event.answer)
             self._part()
+
+    def _what_came(self, header: bytes) -> str:
+        """What a client speaks that does not speak AMQP 0-9-1."""
+        if not header.startswith(TLS_HELLO):
+            return "this is not AMQP 0-9-1"
+        tls_port = self._house.tls_port
+        if tls_port is None:
+            return "this is TLS, which is not offered here (--tls-cert offers it)"
+        return f"this is TLS, which is spoken on port {tls_port}, not on this one"
 
     def _perform_on_connection(self, method: Method) -> None:
         if isinstance(method, m.ConnectionClose):
@@ -361,6 +388,7 @@ class Session:
         self._engine.client_name = handshake.connection_name
         self._wants_blocked = "connection.blocked" in handshake.capabilities
         self._handshake = None
+        self._house.logged_in(self)
         self._cancel_timer()
         if self._wire.heartbeat_seconds:
             self._heartbeat = Heartbeat(
@@ -567,6 +595,6 @@ class Session:
         self._phase = Phase.ENDED
         self._house.account(-self._accounted_bytes)
         self._outlet = None  # it knows this session: no cycle must stay (`server/janitor.py`)
-        self._house.reactor.remove(self._socket)
-        self._socket.close()
+        self._house.reactor.remove(self._transport)
+        self._transport.close()
         self._house.ended(self)

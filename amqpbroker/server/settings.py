@@ -4,6 +4,7 @@ from typing import Final
 
 import attrs
 
+from amqpbroker.server.tls import Certificates
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 
 #: RabbitMQ 4's share of the machine's memory that messages may take (S-351).
@@ -15,7 +16,16 @@ class Settings:
     """The settings of `amqpbroker serve`, checked (`cli/settings_table.py`)."""
 
     host: str = "127.0.0.1"
-    port: int = 5672
+    port: int | None = 5672  # None: nothing but TLS
+    tls_port: int | None = 5671  # None: no TLS, whatever certificates there are
+    tls_certificate_file: str = ""  # empty: no TLS
+    tls_key_file: str = ""
+    tls_key_password: str = attrs.field(default="", repr=False)
+    tls_ca_file: str = ""
+    tls_verify: str = "auto"
+    tls_login_from: str = "distinguished-name"
+    handshake_seconds: float = 10.0  # from accept to an open connection (S-017)
+    half_open_max: int = 1000  # clients between accept and an open connection
     is_in_memory: bool = False  # nothing is kept on disk
     memory_limit_bytes: int = 1024 * 1024 * 1024  # of this process, messages included
     message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX
@@ -25,6 +35,22 @@ class Settings:
     other_vhosts: tuple[str, ...] = ()
     log_level: str = "warning"
     has_express: bool = True  # the express lane is used (`wire/express.py`)
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """The files for TLS; None when it is not spoken."""
+        if not self.tls_certificate_file or self.tls_port is None:
+            return None
+        verify = self.tls_verify
+        if verify == "auto":
+            verify = "optional" if self.tls_ca_file else "none"
+        return Certificates(
+            self.tls_certificate_file,
+            self.tls_key_file,
+            self.tls_key_password,
+            self.tls_ca_file,
+            verify,
+        )
 
     @property
     def vhost_names(self) -> tuple[str, ...]:

@@ -180,7 +180,8 @@ class Connection:
         self.state = State.CLOSED
         # RabbitMQ 4.0 names AMQP 1.0 with SASL unless it was asked for some 0-9 (S-015).
         speaks_0_9 = header[:6] == b"AMQP\x00\x00" and header[6] >= 9
-        return HeaderRefused(PROTOCOL_HEADER if speaks_0_9 else b"AMQP\x03\x01\x00\x00")
+        answer = PROTOCOL_HEADER if speaks_0_9 else b"AMQP\x03\x01\x00\x00"
+        return HeaderRefused(answer, header)
 
     def _tune(self, method: m.ConnectionTuneOk) -> None:
         """Check what the client chose, and adopt it (S-032 to S-036)."""

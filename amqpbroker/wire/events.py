@@ -15,6 +15,7 @@ class HeaderRefused(NamedTuple):
     """The client speaks something else; `answer` names what we speak, then the socket closes."""
 
     answer: bytes
+    header: bytes  # what came
 
 
 class MethodReceived(NamedTuple):

@@ -74,7 +74,7 @@ def test_a_client_that_speaks_something_else_is_told_what_we_speak(
     """RabbitMQ 4.0's choice (S-015)."""
     wire = wire_in(State.HEADER)
 
-    assert events_of(wire, raw, b"and more") == [HeaderRefused(answer)]
+    assert events_of(wire, raw, b"and more") == [HeaderRefused(answer, raw[:8])]
     assert wire.state is State.CLOSED
 
 
