@@ -202,9 +202,9 @@ def _check_binding(
 ) -> None:
     """Refuse a binding, or its end, that the user may not make (S-112, S-332)."""
     rights = channel.connection.rights
+    rights.check(Operation.WRITE, kind, plain_name(destination_name))
     if kind == "exchange":
         refuse_default(destination_name)
-    rights.check(Operation.WRITE, kind, plain_name(destination_name))
     refuse_default(source_name)
     source_name = plain_name(source_name)
     rights.check(Operation.READ, "exchange", source_name)
