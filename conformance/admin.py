@@ -210,7 +210,7 @@ class Admin:
         try:
             self._console.perform(verb, arguments)
         except Refused as refusal:
-            self._dialogue.add(f'S - refused "{" ".join(str(refusal).split())}"')
+            self._dialogue.add(f'S - refused "{refusal}"')
             raise
 
 

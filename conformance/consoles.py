@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 TIME_LIMIT_S = 15.0
 """How long a RabbitMQ may take to answer; making a vhost takes it up to a second."""
+
+_WRAPPED = re.compile(r"\n +")
 
 Arguments = Mapping[str, Any]
 """{name of an argument: a value that JSON knows}"""
@@ -67,11 +70,16 @@ class ManagementConsole:
 
 
 def _reason(answer: str) -> str:
-    """Why the API refused: RabbitMQ's own words; policies' are escaped for HTML."""
+    """Why the API refused: RabbitMQ's own words, on one line; policies' are escaped for HTML.
+
+    Terms that Erlang wrapped at column 80 are put together again, as in `wording.reply_text`.
+    """
     try:
-        return html.unescape(json.loads(answer)["reason"])
+        reason: str = json.loads(answer)["reason"]
     except (ValueError, KeyError):
         return ""
+    words = html.unescape(reason).removeprefix("Validation failed\n\n")
+    return "; ".join(_WRAPPED.sub("", words).strip().split("\n"))
 
 
 Request = tuple[str, tuple[str, ...], object]  # method, path, body or None

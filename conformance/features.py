@@ -32,7 +32,7 @@ FEATURES: Mapping[str, str] = {
 ALL = "extensions"
 """What stands for all of them on the command line."""
 
-ABSENT: frozenset[str] = frozenset(("stream", "policies", "limits"))
+ABSENT: frozenset[str] = frozenset(("stream",))
 """What this broker does without for now."""
 
 

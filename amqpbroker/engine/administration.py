@@ -1,4 +1,4 @@
-"""What operators do: users, their permissions, virtual hosts.
+"""What operators do: users, their permissions, virtual hosts, policies, limits.
 
 Clients' requests have `topology.py`; these are the requests of whoever administers the broker, by
 whatever way they come.  They raise `OperatorError` and leave everything as it was when they
@@ -6,14 +6,21 @@ cannot be done.  What a change takes away from clients it takes at once: connect
 user or vhost are closed (S-075), permissions count from the next request on.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine.access import User, check_name
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import EVERYTHING, Permissions, TopicPermissions
+from amqpbroker.engine.policies import Policy
+from amqpbroker.engine.usage_limits import check_user_limits, check_vhost_limits
 
 if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
+    from amqpbroker.engine.vhost import VHost
+
+#: What a queue may be that is declared without saying so.
+DEFAULT_QUEUE_TYPES: Final = ("classic", "quorum")
 
 
 def put_user(broker: "Broker", user: User) -> None:
@@ -26,17 +33,46 @@ def delete_user(broker: "Broker", name: str) -> None:
     broker.users.delete(name)
     broker.close_connections(lambda one: one.user.name == name, f"user '{name}' is deleted")
     broker.permissions.forget(user_name=name)
+    broker.user_limits.pop(name, None)
 
 
-def add_vhost(broker: "Broker", name: str) -> None:
-    """Add a vhost; nothing when it is there."""
+def set_user_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
+    """Limit a user's connections and channels, instead of the limits it has (S-347)."""
+    _check_user(broker, name)
+    broker.user_limits[name] = check_user_limits(limits)
+
+
+def add_vhost(broker: "Broker", name: str, *, default_queue_type: str | None = None) -> None:
+    """Add a vhost; one that is there may be given another default type of queues (S-151)."""
     check_name("vhost", name)
-    broker.add_vhost(name)
+    if default_queue_type is not None and default_queue_type not in DEFAULT_QUEUE_TYPES:
+        types = " or ".join(DEFAULT_QUEUE_TYPES)
+        raise OperatorError(f"'{default_queue_type}' is not a type of queue: give {types}")
+    vhost = broker.add_vhost(name)
+    if default_queue_type is not None:
+        vhost.default_queue_type = default_queue_type
 
 
 def delete_vhost(broker: "Broker", name: str) -> None:
     """Delete a vhost with all that is in it, and close its connections."""
     broker.delete_vhost(name)
+
+
+def set_vhost_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
+    """Limit a vhost's connections and queues, instead of the limits it has (S-347)."""
+    _vhost(broker, name).limits = check_vhost_limits(limits)
+
+
+def set_policy(broker: "Broker", vhost_name: str, policy: Policy) -> None:
+    """Add a policy or operator policy to a vhost, or replace the one of its name (S-340)."""
+    _vhost(broker, vhost_name).set_policy(policy)
+
+
+def clear_policy(
+    broker: "Broker", vhost_name: str, name: str, *, is_operators: bool = False
+) -> None:
+    """Take a policy or operator policy away from a vhost."""
+    _vhost(broker, vhost_name).clear_policy(name, is_operators=is_operators)
 
 
 def set_permissions(
@@ -74,7 +110,17 @@ def clear_topic_permissions(
 
 
 def _check_both(broker: "Broker", user_name: str, vhost_name: str) -> None:
-    if broker.users.get(user_name) is None:
-        raise OperatorError(f"there is no user '{user_name}'")
-    if vhost_name not in broker.vhosts:
-        raise OperatorError(f"there is no vhost '{vhost_name}'")
+    _check_user(broker, user_name)
+    _vhost(broker, vhost_name)
+
+
+def _check_user(broker: "Broker", name: str) -> None:
+    if broker.users.get(name) is None:
+        raise OperatorError(f"there is no user '{name}'")
+
+
+def _vhost(broker: "Broker", name: str) -> "VHost":
+    vhost = broker.vhosts.get(name)
+    if vhost is None:
+        raise OperatorError(f"there is no vhost '{name}'")
+    return vhost

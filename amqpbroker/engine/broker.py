@@ -11,6 +11,7 @@ Time is what `advance` says; `Schedule.next_deadline_ms` is when it matters next
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from amqpbroker.engine import usage_limits
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
@@ -29,6 +30,7 @@ from amqpbroker.engine.ports import (
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.replies import Replies
 from amqpbroker.engine.schedule import Schedule
+from amqpbroker.engine.usage_limits import Limits
 from amqpbroker.engine.vhost import VHost
 from amqpbroker.engine.witnesses import Watch
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
@@ -58,6 +60,7 @@ class Broker:
         self.dice = TakingTurns() if dice is None else dice
         self.users = users
         self.permissions = PermissionTable(self._permissions_changed)
+        self.user_limits: dict[str, Limits] = {}  # {user name: limits}
         self.message_bytes_max = message_bytes_max
         # Speed: who watches is asked for once a batch of messages, and is mostly nobody.
         self.witness: Witness | None = None  # told of messages
@@ -110,11 +113,13 @@ class Broker:
     ) -> Connection:
         """Let a user in to a vhost.
 
-        Raises 530 for a vhost that is not there (S-039), or that the user may not enter (S-040).
+        Raises 530 for a vhost that is not there (S-039), or that the user may not enter (S-040),
+        and for a connection too many (S-041, S-042).
         """
         vhost = self.vhosts.get(vhost_name)
         if vhost is None:
             raise not_allowed(f"vhost {vhost_name} not found")
+        usage_limits.check_connection(vhost, user)
         if self.permissions.rights(user.name, vhost_name) is None:
             raise not_allowed(f"access to vhost '{vhost_name}' refused for user '{user.name}'")
         connection = Connection(self, vhost, user, outlet, wants_cancel_notify=wants_cancel_notify)
@@ -177,8 +182,8 @@ class Broker:
 
     def _dead_letter(self, dead: Dead) -> None:
         """Publish a message that died in a queue to its dead-letter exchange (S-275)."""
-        message, queue, reason, position = dead
-        letter = dead_letter(message, queue, reason, self.now_ms)
+        message, queue, reason, position, rules = dead
+        letter = dead_letter(message, queue, reason, self.now_ms, rules)
         exchange = queue.vhost.exchanges.get(letter.publish.exchange_name)
         if self.witness is not None:
             self.witness.dead_lettered(queue, message, reason, letter)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from amqpbroker.engine import usage_limits
 from amqpbroker.engine.access import User
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.ports import Outlet
@@ -57,8 +58,9 @@ class Connection:
         return f"<Connection {self.user.name!r}@{self.vhost.name!r} channels={len(self.channels)}>"
 
     def open_channel(self, number: int) -> Channel:
-        """A new channel, under a number that is free."""
+        """A new channel, under a number that is free; raises 530 for one too many (S-077)."""
         assert number not in self.channels, number
+        usage_limits.check_channel(self)
         channel = self.channels[number] = Channel(self, number)
         if self.broker.event_witness is not None:
             self.broker.event_witness.channel_created(channel)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from amqpbroker.engine.queue_arguments import TYPE_NAMES
+from amqpbroker.engine.queue_arguments import TYPE_NAMES, QueueRules
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Table
 
@@ -200,6 +200,13 @@ class SingleActiveRing(ConsumerRing):
 
     def pass_turn(self, consumer: Consumer) -> None:
         """There are no turns."""
+
+
+def ring_of(rules: QueueRules) -> ConsumerRing:
+    """The ring for a queue with these rules."""
+    if rules.has_single_active_consumer:
+        return SingleActiveRing(yields=rules.is_quorum)
+    return ConsumerRing()
 
 
 def checked_priority(queue: "Queue", arguments: Table) -> int:

@@ -10,8 +10,8 @@ such headers itself means nothing (S-274 to S-291; S-285: 4.0 and later).
     x-last-death-*     of the latest one
 
 (D1) A message that has died is in exactly one place: `Broker.deaths`, in the order of the deaths,
-     until `Broker.dispatch` routes it; it is in no queue until then.  The journal has it where it
-     died until it has it where it goes.
+     until `Broker.dispatch` routes it by the rules under which it died; it is in no queue until
+     then.  The journal has it where it died until it has it where it goes.
 (D2) A message that nobody rejected does not go round: it skips queues that it has died in since
      (S-286).
 """
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import attrs
 
+from amqpbroker.engine.queue_arguments import QueueRules
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.table import Field, Table, longstr
 
@@ -37,6 +38,7 @@ class Dead(NamedTuple):
     queue: "Queue"  # in which it died
     reason: Reason
     position: int | None  # there; None: it was refused, and never stood in it
+    rules: QueueRules  # the queue's when it died: policies may change them
 
 
 @attrs.frozen
@@ -79,9 +81,19 @@ class DeadLetter(Publish):
         self.first = first
 
 
-def dead_letter(message: Message, queue: "Queue", reason: Reason, now_ms: int) -> Message:
-    """The message that *message*, which died in *queue*, is published as."""
-    exchange_name = queue.rules.dead_letter_exchange
+def dead_letter(
+    message: Message,
+    queue: "Queue",
+    reason: Reason,
+    now_ms: int,
+    rules: QueueRules | None = None,
+) -> Message:
+    """The message that *message*, which died in *queue*, is published as.
+
+    `rules` are those under which it died, by default those that the queue has.
+    """
+    rules = rules or queue.rules
+    exchange_name = rules.dead_letter_exchange
     assert exchange_name is not None, queue
     publish, properties = message.publish, message.properties
     previous = publish.deaths if isinstance(publish, DeadLetter) else ()
@@ -93,7 +105,7 @@ def dead_letter(message: Message, queue: "Queue", reason: Reason, now_ms: int) -
         headers[f"x-{which}-death-reason"] = longstr(death.reason)
         headers[f"x-{which}-death-queue"] = longstr(death.queue_name)
         headers[f"x-{which}-death-exchange"] = longstr(death.exchange_name)
-    routing_key = queue.rules.dead_letter_routing_key
+    routing_key = rules.dead_letter_routing_key
     has_own_key = routing_key is not None
     letter = DeadLetter(
         exchange_name,

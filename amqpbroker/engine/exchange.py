@@ -4,6 +4,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from amqpbroker.engine.intake import Intake
+from amqpbroker.engine.policy_keys import NO_DEFINITION, Definition
 from amqpbroker.engine.routing.router import Binding, Router
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.properties import Properties
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from amqpbroker.engine.queue import Queue
     from amqpbroker.engine.vhost import VHost
 
+_ALTERNATE: Final = "alternate-exchange"
 #: How many routing keys an exchange remembers the queues of.
 ROUTES_MAX: Final = 8192
 
@@ -22,6 +24,7 @@ class Exchange:
 
     __slots__ = (
         "_bindings",
+        "alternate_name",
         "arguments",
         "auto_delete",
         "durable",
@@ -47,7 +50,9 @@ class Exchange:
         auto_delete: bool,
         internal: bool,
         arguments: Table,
+        definition: Definition = NO_DEFINITION,
     ) -> None:
+        """`definition` is what policies lay down for it."""
         self.vhost = vhost
         self.name = name
         self.type = type_
@@ -57,6 +62,8 @@ class Exchange:
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
+        self.alternate_name: str | None = None  # that of who gets what has no destination here
+        self.apply(definition)
         self._bindings: dict[Hashable, Binding] = {}  # {Binding.identity: Binding}
         self.incoming: dict[Binding, None] = {}  # those that lead here, in the order they came
         # Speed: the queues that a routing key leads to, as long as the vhost's bindings stay as
@@ -70,11 +77,14 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self.name!r} type={self.type} bindings={len(self._bindings)}>"
 
-    @property
-    def alternate_name(self) -> str | None:
-        """The exchange that gets what this one has no destination for."""
-        field = self.arguments.get("alternate-exchange")
-        return None if field is None else field.text
+    def apply(self, definition: Definition) -> bool:
+        """Go by what policies lay down; whether that changes anything."""
+        before = self.alternate_name
+        field, value = self.arguments.get(_ALTERNATE), definition.get(_ALTERNATE)
+        ours = None if field is None else field.text
+        theirs = value if isinstance(value, str) else None
+        self.alternate_name = theirs if ours is None else ours
+        return self.alternate_name != before
 
     @property
     def bindings(self) -> Collection[Binding]:
@@ -132,7 +142,7 @@ class DefaultRouter:
 
 def checked_alternate(name: str, vhost_name: str, arguments: Table) -> str | None:
     """The alternate exchange in the arguments; refuses one that is not a string (S-103)."""
-    field = arguments.get("alternate-exchange")
+    field = arguments.get(_ALTERNATE)
     if field is None:
         return None
     if field.kind != "S":

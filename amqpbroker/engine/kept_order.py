@@ -188,6 +188,17 @@ class KeptFifoOrder:
         """The next message that came back, which must be there, and its position."""
         return heappop(self._returned)
 
+    def messages(self) -> Iterator[Message]:
+        """All of them, in any order; those that are paged are read, and stay paged."""
+        yield from (message for _, message in self._returned)
+        yield from self._head
+        for chunk in self._chunks:
+            if chunk.messages is not None:
+                yield from chunk.messages
+            else:
+                assert self._read_back is not None
+                yield from self._read_back(Runs(chunk.firsts, chunk.counts))
+
     def clear(self) -> None:
         """Forget them all."""
         for _ in self.discard():

@@ -30,7 +30,10 @@ def order_of(rules: QueueRules, entries: QueueEntries | None, *, pages: bool) ->
 
 def failures_of(rules: QueueRules) -> FailedDeliveries | None:
     """What counts the failed deliveries of a quorum queue."""
-    if not rules.is_quorum:
-        return None
+    return FailedDeliveries(delivery_limit_of(rules)) if rules.is_quorum else None
+
+
+def delivery_limit_of(rules: QueueRules) -> int | None:
+    """How often a message may come back to a quorum queue; None: as often as it takes."""
     limit = DEFAULT_DELIVERY_LIMIT if rules.delivery_limit is None else rules.delivery_limit
-    return FailedDeliveries(None if limit < 0 else limit)
+    return None if limit < 0 else limit

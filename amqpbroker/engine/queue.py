@@ -17,6 +17,7 @@ A message in a queue is in exactly one place.  It is *ready* (in `order`), or it
      not starved by publishers that never wait.
 (Q4) What the rules (`queue_arguments.QueueRules`) say of a message holds at its place: it expires
      when it is next, and it is one too many at the head.
+     Other rules (`apply`) hold from then on, except that a time to live is a message's own.
 (Q5) `held_bytes` is what the ready and the unacked messages occupy; it is zero when there are
      none.
 (Q6) A durable queue's messages stand in the journal (`entries`) as long as they are here, or are
@@ -30,14 +31,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine import deduplication
-from amqpbroker.engine.consumer import Consumer, ConsumerRing, SingleActiveRing
+from amqpbroker.engine.consumer import Consumer, ring_of
 from amqpbroker.engine.dead_letter import Dead
 from amqpbroker.engine.dealing import deal
+from amqpbroker.engine.disuse import Disuse
 from amqpbroker.engine.entries import QueueEntries
 from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.limits import LengthLimit
-from amqpbroker.engine.orders import failures_of, order_of
-from amqpbroker.engine.queue_arguments import rules_of
+from amqpbroker.engine.orders import delivery_limit_of, failures_of, order_of
+from amqpbroker.engine.policy_keys import NO_DEFINITION, Definition
+from amqpbroker.engine.queue_arguments import QueueRules, rules_of
 from amqpbroker.engine.schedule import Appointment
 from amqpbroker.spec.errors import resource_locked
 from amqpbroker.spec.message import Message
@@ -70,7 +73,6 @@ class Queue:
         "_expiry",
         "_failures",
         "_present",
-        "_unused_from_ms",
         "arguments",
         "auto_delete",
         "bindings",
@@ -104,9 +106,14 @@ class Queue:
         exclusive_owner: "Connection | None",
         auto_delete: bool,
         arguments: Table,
+        definition: Definition = NO_DEFINITION,
         queue_id: int | None = None,
     ) -> None:
-        """`queue_id` is the one by which the journal knows it already, if it does."""
+        """A queue that is declared, or was before the broker started.
+
+        `definition` is what policies lay down for it; `queue_id` is the one by which the journal
+        knows it already, if it does.
+        """
         self.broker = broker
         self.vhost = vhost
         self.name = name
@@ -114,7 +121,7 @@ class Queue:
         self.exclusive_owner = exclusive_owner
         self.auto_delete = auto_delete
         self.arguments = arguments
-        self.rules = rules = rules_of(arguments)
+        self.rules = rules = rules_of(arguments, definition)
         self.entries = None  # what the journal keeps of it, if it keeps anything
         if durable and broker.journal.keeps:
             queue_id = broker.journal.reserve(1) if queue_id is None else queue_id
@@ -123,18 +130,10 @@ class Queue:
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
         deduplicates = deduplication.is_wanted(arguments) and not rules.is_quorum
         self._present = deduplication.PresentMessages() if deduplicates else None
-        self.is_plain = (  # takes in whatever comes, and lets it wait for ever
-            rules.message_ttl_ms is None
-            and self.limit is None
-            and self._present is None
-            and rules.is_fifo
-        )
-        self.order = order_of(rules, self.entries, pages=self.is_plain)
-        self.consumers = (
-            SingleActiveRing(yields=rules.is_quorum)
-            if rules.has_single_active_consumer
-            else ConsumerRing()
-        )
+        self.is_plain = self._takes_anything()
+        pages = self._present is None and rules_of(arguments).is_patient
+        self.order = order_of(rules, self.entries, pages=pages)
+        self.consumers = ring_of(rules)
         self.bindings: dict[Binding, None] = {}  # those that lead here, in the order they came
         self.unacked_count = 0
         self.delivered_count = 0  # since it was declared, each delivery counted
@@ -144,8 +143,7 @@ class Queue:
         self.has_large = False  # there may be messages of more than `LARGE_BYTES`
         self.has_own_times = False  # a message's own expiration may be shorter than those before
         self._expiry: Appointment | None = None  # of the message that is next
-        self._disuse: Appointment | None = None
-        self._unused_from_ms = 0
+        self._disuse: Disuse | None = None  # while the rules let it go when it is not used
         self.touch()
         self.is_starving = True  # no consumer could be given more when last looked
 
@@ -369,6 +367,7 @@ class Queue:
             for positions, messages in self.order.discard():
                 self._drop(positions, messages)
             self.note_paging()
+            self.limit = LengthLimit(self.rules) if self.limit is not None else None
         while self.order.count:
             if fresh_count := 0 if self.order.returned_count else self.order.fresh_count:
                 # Speed: a million messages are gone in 0.2 s, one at a time in 1 s.
@@ -381,10 +380,12 @@ class Queue:
         return count
 
     def _drop(self, positions: Sequence[int], messages: Sequence[Message] | None) -> None:
-        """Drop ready messages; None: they are paged, and so there is nothing to know of them."""
+        """Drop ready messages; None: they are paged, and it does not matter what they say."""
         if messages is None:
             assert self.entries is not None, self
             self.entries.leave_paged(positions)
+            for position in positions if self._expires_at else ():
+                self._expires_at.pop(position, None)
             return
         if self.limit is not None:
             self.limit.removed(messages)
@@ -393,6 +394,33 @@ class Queue:
         self._let_go(positions, messages)
 
     # The rules
+
+    def apply(self, rules: QueueRules) -> None:
+        """Go by other rules from now on, because the policies have changed (S-345).
+
+        Only those are other that policies speak of: what makes the queue what it is stays.
+        """
+        if rules == self.rules:
+            return
+        before, self.rules = self.rules, rules
+        if (before.length_max, before.length_bytes_max) != (
+            rules.length_max,
+            rules.length_bytes_max,
+        ):
+            self.limit = LengthLimit(rules) if rules.has_length_limit else None
+            if self.limit is not None:
+                self.limit.added(self.order.messages())
+        if self._failures is not None:
+            self._failures.limit = delivery_limit_of(rules)
+        if before.expires_ms != rules.expires_ms:
+            self._forget_disuse()
+            self.touch()
+        self.is_plain = self._takes_anything()
+        self.broker.to_dispatch[self] = None  # it may hold too many now
+
+    def _takes_anything(self) -> bool:
+        """Whether it takes in whatever comes, and lets it wait for ever."""
+        return self._present is None and self.rules.is_patient
 
     def _take_head(self) -> tuple[int, Message] | None:
         """Take out the message that is next; None when there is none."""
@@ -461,7 +489,7 @@ class Queue:
     def _bury(self, position: int | None, message: Message, reason: "Reason") -> None:
         """Leave a message to the dead-letter exchange, if there is one."""
         if self.rules.dead_letter_exchange is not None and not self.is_deleted:
-            self.broker.deaths.append(Dead(message, self, reason, position))
+            self.broker.deaths.append(Dead(message, self, reason, position, self.rules))
         elif position is not None:
             self.forget_dead(position, message)
 
@@ -472,22 +500,16 @@ class Queue:
 
     def touch(self) -> None:
         """The queue is used: it lives on for another `expires_ms` (S-195)."""
-        expires_ms = self.rules.expires_ms
-        if expires_ms is None or self.is_deleted:
+        if self.rules.expires_ms is None or self.is_deleted:
             return
-        self._unused_from_ms = self.broker.now_ms + expires_ms
         if self._disuse is None:
-            self._disuse = self.broker.schedule.call_at(self._unused_from_ms, self._check_use)
+            self._disuse = Disuse(self)
+        self._disuse.touch(self.rules.expires_ms)
 
-    def _check_use(self) -> None:
-        """Delete the queue if it has not been used meanwhile, else look again in time."""
-        self._disuse = None
-        if len(self.consumers):
-            return  # it is touched when the last one goes
-        if self._unused_from_ms <= self.broker.now_ms:
-            self.broker.delete_queue(self)
-        else:
-            self._disuse = self.broker.schedule.call_at(self._unused_from_ms, self._check_use)
+    def _forget_disuse(self) -> None:
+        if self._disuse is not None:
+            self._disuse.stop()
+            self._disuse = None  # it knows its queue, and no cycle must stay
 
     def consumers_may_receive(self) -> None:
         """Something changed in favour of the consumers: look again at the end of the pass."""
@@ -531,9 +553,9 @@ class Queue:
         self.broker.held_bytes -= self.held_bytes
         self.held_bytes = 0
         self.broker.to_dispatch.pop(self, None)
-        for appointment in (self._expiry, self._disuse):
-            if appointment is not None:
-                appointment.cancel()
+        self._forget_disuse()
+        if self._expiry is not None:
+            self._expiry.cancel()
 
 
 def locked(queue: Queue) -> Exception:

@@ -2,7 +2,8 @@
 
 A declaration's arguments are checked in a fixed order, whatever order the client gave them in;
 then an argument that belongs to another type of queue is refused; what no type knows is kept and
-ignored (S-163 to S-187).  `QueueRules` is what the accepted arguments mean.
+ignored (S-163 to S-187).  `QueueRules` is what the accepted arguments mean, together with what
+policies lay down.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from amqpbroker.engine.policy_keys import NO_DEFINITION, Definition, merge_limits
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Field, Table
 
@@ -187,6 +189,8 @@ class QueueRules:
     overflow: str = "drop-head"
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
+    dead_letter_strategy: str | None = None  # of a quorum queue
+    consumer_timeout_ms: int | None = None  # until a delivery must be acked, by a policy
     priority_max: int | None = None
     has_single_active_consumer: bool = False
     queue_type: str = "classic"  # or quorum
@@ -203,6 +207,11 @@ class QueueRules:
         return self.priority_max is None and not self.is_quorum
 
     @property
+    def is_patient(self) -> bool:
+        """Whether messages are let in, and wait for their turn, whatever they are."""
+        return self.is_fifo and self.message_ttl_ms is None and not self.has_length_limit
+
+    @property
     def is_quorum(self) -> bool:
         """Whether the queue is a quorum queue."""
         return self.queue_type == "quorum"
@@ -215,21 +224,59 @@ class QueueRules:
         return self.has_length_limit and self.overflow != "drop-head"
 
 
-def rules_of(arguments: Table) -> QueueRules:
-    """The rules that accepted arguments make."""
+def rules_of(arguments: Table, definition: Definition = NO_DEFINITION) -> QueueRules:
+    """The rules that accepted arguments make together with policies (S-344).
+
+    Of two numbers the smaller counts, else the argument does; the overflow of a quorum queue is
+    the policy's (S-305).
+    """
+    queue_type = _text(arguments, "x-queue-type") or "classic"
+    overflows = [_text(arguments, "x-overflow"), _policy_text(definition, "overflow")]
+    if queue_type == "quorum":
+        overflows.reverse()
     return QueueRules(
-        message_ttl_ms=_number(arguments, "x-message-ttl"),
-        expires_ms=_number(arguments, "x-expires"),
-        length_max=_number(arguments, "x-max-length"),
-        length_bytes_max=_number(arguments, "x-max-length-bytes"),
-        overflow=_text(arguments, "x-overflow") or "drop-head",
-        dead_letter_exchange=_text(arguments, "x-dead-letter-exchange"),
-        dead_letter_routing_key=_text(arguments, "x-dead-letter-routing-key"),
+        message_ttl_ms=_less(arguments, definition, "message-ttl"),
+        expires_ms=_less(arguments, definition, "expires"),
+        length_max=_less(arguments, definition, "max-length"),
+        length_bytes_max=_less(arguments, definition, "max-length-bytes"),
+        overflow=next(filter(None, overflows), "drop-head"),
+        dead_letter_exchange=_argument_first(arguments, definition, "dead-letter-exchange"),
+        dead_letter_routing_key=_argument_first(arguments, definition, "dead-letter-routing-key"),
+        dead_letter_strategy=_argument_first(arguments, definition, "dead-letter-strategy"),
+        consumer_timeout_ms=_policy_number(definition, "consumer-timeout"),
         priority_max=_number(arguments, "x-max-priority"),
         has_single_active_consumer=_flag(arguments, "x-single-active-consumer"),
-        queue_type=_text(arguments, "x-queue-type") or "classic",
-        delivery_limit=_number(arguments, "x-delivery-limit"),
+        queue_type=queue_type,
+        delivery_limit=_less(arguments, definition, "delivery-limit", merge_limits),
     )
+
+
+def _less(
+    arguments: Table,
+    definition: Definition,
+    name: str,
+    choose: Callable[[int, int], int] = min,
+) -> int | None:
+    """The number that counts of those that an argument and a policy give."""
+    ours, theirs = _number(arguments, f"x-{name}"), _policy_number(definition, name)
+    if ours is None or theirs is None:
+        return theirs if ours is None else ours
+    return choose(ours, theirs)
+
+
+def _argument_first(arguments: Table, definition: Definition, name: str) -> str | None:
+    ours = _text(arguments, f"x-{name}")
+    return _policy_text(definition, name) if ours is None else ours
+
+
+def _policy_number(definition: Definition, name: str) -> int | None:
+    value = definition.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _policy_text(definition: Definition, name: str) -> str | None:
+    value = definition.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _number(arguments: Table, name: str) -> int | None:

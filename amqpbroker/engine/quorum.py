@@ -91,6 +91,12 @@ class QuorumOrder:
         """The message that came back first, and its position."""
         return self._returned.popleft()
 
+    def messages(self) -> Iterator[Message]:
+        """All of them, in any order."""
+        yield from (message for _, message in self._returned)
+        yield from self._high.messages()
+        yield from self._low.messages()
+
     def clear(self) -> None:
         """Forget them all."""
         self._high.clear()
@@ -122,16 +128,16 @@ class QuorumOrder:
 class FailedDeliveries:
     """How often the messages of a queue were delivered in vain."""
 
-    __slots__ = ("_counts", "_limit")
+    __slots__ = ("_counts", "limit")
 
     def __init__(self, limit: int | None) -> None:
         self._counts: dict[int, int] = {}  # {position: deliveries that failed}
-        self._limit = limit  # None: as often as it takes
+        self.limit = limit  # None: as often as it takes
 
     def count(self, position: int) -> bool:
         """Another delivery failed; whether the message may be delivered again."""
         count = self._counts[position] = self._counts.get(position, 0) + 1
-        return self._limit is None or count <= self._limit
+        return self.limit is None or count <= self.limit
 
     def forget(self, positions: Sequence[int]) -> None:
         """These messages are gone."""
@@ -164,3 +170,8 @@ def check_properties(subject: str, *, durable: bool, exclusive: bool, auto_delet
     ):
         if is_wrong:
             raise precondition_failed(f"invalid property '{name}' for {subject}")
+
+
+def is_possible(*, durable: bool, exclusive: bool, auto_delete: bool) -> bool:
+    """Whether a quorum queue could be so; else a vhost's default type is left aside (S-151)."""
+    return durable and not exclusive and not auto_delete

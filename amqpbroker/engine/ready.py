@@ -77,6 +77,10 @@ class ReadyOrder(Protocol):
         """The next message that came back, which must be there, and its position."""
         ...
 
+    def messages(self) -> Iterator[Message]:
+        """All of them, in any order."""
+        ...
+
     def clear(self) -> None:
         """Forget them all."""
         ...
@@ -164,6 +168,11 @@ class FifoOrder:
         """The next message that came back, which must be there, and its position."""
         return heappop(self._returned)
 
+    def messages(self) -> Iterator[Message]:
+        """All of them, in any order."""
+        yield from (message for _, message in self._returned)
+        yield from self._fresh
+
     def clear(self) -> None:
         """Forget them all."""
         self._first_position += len(self._fresh)
@@ -245,6 +254,11 @@ class PriorityOrder:
     def take_returned(self) -> tuple[int, Message]:
         """The next message of the highest level that came back, and its position."""
         return self._head_level().take_returned()
+
+    def messages(self) -> Iterator[Message]:
+        """All of them, in any order."""
+        for level in self._levels:
+            yield from level.messages()
 
     def clear(self) -> None:
         """Forget them all."""

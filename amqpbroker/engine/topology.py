@@ -7,7 +7,7 @@ S-162, S-189 to S-194).
 
 from typing import NamedTuple
 
-from amqpbroker.engine import equivalence, queue_arguments, quorum
+from amqpbroker.engine import equivalence, queue_arguments, quorum, usage_limits
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.permissions import Operation, Rights
 from amqpbroker.engine.queue import Queue, locked
@@ -51,6 +51,10 @@ def declare_queue(
     name = name or f"amq.gen-{broker.names()}"
     connection.rights.check(Operation.CONFIGURE, "queue", name)
     durable = durable and not exclusive  # S-153
+    if "x-queue-type" not in arguments:  # S-151
+        usable = quorum.is_possible(durable=durable, exclusive=exclusive, auto_delete=auto_delete)
+        queue_type = vhost.default_queue_type if usable else "classic"
+        arguments = {**arguments, "x-queue-type": longstr(queue_type)}
     queue = vhost.queues.get(name)
     if queue is not None:
         queue.check_lock(connection)
@@ -61,11 +65,12 @@ def declare_queue(
         equivalence.check_arguments(
             queue,
             compared_arguments(queue.rules.queue_type),
-            _typed(arguments),
-            _typed(queue.arguments),
+            arguments,
+            queue.arguments,
         )
         queue.touch()
     else:
+        usage_limits.check_queue(vhost, name)
         _check_dead_letters(connection.rights, name, arguments)
         subject = f"queue '{name}' in vhost '{vhost.name}'"
         queue_type = queue_arguments.check_arguments(subject, arguments)
@@ -89,6 +94,7 @@ def declare_queue(
             exclusive_owner=connection if exclusive else None,
             auto_delete=auto_delete,
             arguments=arguments,
+            definition=vhost.policies.definition_for(queue_type, name),
         )
         vhost.add_queue(queue)
         if exclusive:
@@ -235,10 +241,3 @@ def _reply_queue_state(channel: Channel, name: str) -> QueueState | None:
             raise not_found(f"no queue '{name}' in vhost '{channel.vhost.name}'")
     channel.last_queue_name = name
     return QueueState(name, 0, 1)
-
-
-def _typed(arguments: Table) -> Table:
-    """The arguments with the queue type filled in (S-151)."""
-    if "x-queue-type" in arguments:
-        return arguments
-    return {**arguments, "x-queue-type": longstr("classic")}

@@ -15,12 +15,15 @@ from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, chec
 from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.intakes import make_intake
 from amqpbroker.engine.permissions import UNLIMITED, Operation, Rights
+from amqpbroker.engine.policies import Policies, Policy
+from amqpbroker.engine.policy_keys import NO_DEFINITION
 from amqpbroker.engine.queue import Queue
-from amqpbroker.engine.queue_arguments import TYPE_NAMES
+from amqpbroker.engine.queue_arguments import TYPE_NAMES, rules_of
 from amqpbroker.engine.register import Register
 from amqpbroker.engine.routing.one import OneDestinationRouter
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.engine.routing.types import Makings, check_type, make_router
+from amqpbroker.engine.usage_limits import NO_LIMITS, Limits
 from amqpbroker.spec.errors import access_refused, legible, not_found, precondition_failed
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.properties import Properties
@@ -52,6 +55,9 @@ class VHost:
         self.name = name
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
+        self.policies = Policies()
+        self.limits: Limits = NO_LIMITS
+        self.default_queue_type = "classic"
         self.generation = 0
         self._register = Register(broker.journal, name)
         self._register.opened()
@@ -70,6 +76,28 @@ class VHost:
             if (exchange := self.exchanges.get(name)) is not None:  # it may have gone with others
                 self._remove_exchanges([exchange])
         self._register.closed()
+
+    # Policies
+
+    def set_policy(self, policy: Policy) -> None:
+        """Add a policy, or replace the one of its kind and name; it holds at once (S-345)."""
+        self.policies.put(policy)
+        self._apply_policies()
+
+    def clear_policy(self, name: str, *, is_operators: bool = False) -> None:
+        """Remove a policy.  Raises `OperatorError` when it is not there."""
+        self.policies.remove(name, is_operators=is_operators)
+        self._apply_policies()
+
+    def _apply_policies(self) -> None:
+        for queue in self.queues.values():
+            definition = self.policies.definition_for(queue.rules.queue_type, queue.name)
+            queue.apply(rules_of(queue.arguments, definition))
+        for exchange in self.exchanges.values():
+            if exchange is not self.default_exchange and exchange.apply(
+                self.policies.definition_for("exchange", exchange.name)
+            ):
+                self.generation += 1
 
     # Finding
 
@@ -308,6 +336,7 @@ class VHost:
         exchange = Exchange(
             self, name, type_, router or make_router(type_, makings), durable=durable,
             auto_delete=auto_delete, internal=internal, arguments=arguments,
+            definition=self.policies.definition_for("exchange", name) if name else NO_DEFINITION,
         )  # fmt: skip
         exchange.intake = make_intake(exchange, type_)
         self.exchanges[name] = exchange

@@ -5,6 +5,7 @@ imitated (the behaviour reference's conventions say how texts are compared).
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from amqpbroker.spec.table import Decimal, Field
 
@@ -53,6 +54,20 @@ def value_term(field: Field) -> str:
 def field_term(field: Field) -> str:
     """A field with its type: {longstr,<<"abc">>}."""
     return f"{{{field.kind_name},{value_term(field)}}}"
+
+
+def json_term(value: object) -> str:
+    """A value that came as JSON, as RabbitMQ shows what an operator gave."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return binary_term(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, list):
+        return f"[{','.join(map(json_term, cast('list[object]', value)))}]"
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return f"#{{{','.join(f'{json_term(key)} => {json_term(one)}' for key, one in items)}}}"
+    return _float_term(value) if isinstance(value, float) else str(value)
 
 
 def _row_term(name: str, field: Field) -> str:

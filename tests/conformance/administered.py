@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 
 import trio
@@ -16,6 +17,7 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.passwords import hashed_quickly
 from amqpbroker.engine.permissions import Permissions, TopicPermissions
+from amqpbroker.engine.policies import check_policy
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
 from conformance.consoles import Arguments, Refused
@@ -95,9 +97,43 @@ def _set_topic_permissions(broker: Broker, given: Arguments) -> None:
     )
 
 
+def _add_vhost(broker: Broker, given: Arguments) -> None:
+    administration.add_vhost(
+        broker, given["name"], default_queue_type=given.get("default_queue_type")
+    )
+
+
+def _set_policy(broker: Broker, given: Arguments, *, is_operators: bool) -> None:
+    policy = check_policy(
+        given["name"],
+        given["pattern"],
+        given["definition"],
+        apply_to=given["apply_to"],
+        priority=given["priority"],
+        is_operators=is_operators,
+    )
+    administration.set_policy(broker, given["vhost"], policy)
+
+
+def _set_vhost_limit(broker: Broker, given: Arguments) -> None:
+    name = given["vhost"]
+    limits = _with_limit(broker.vhosts[name].limits, given)
+    administration.set_vhost_limits(broker, name, limits)
+
+
+def _set_user_limit(broker: Broker, given: Arguments) -> None:
+    name = given["user"]
+    limits = _with_limit(broker.user_limits.get(name, {}), given)
+    administration.set_user_limits(broker, name, limits)
+
+
+def _with_limit(limits: Mapping[str, object], given: Arguments) -> Mapping[str, object]:
+    others = {name: value for name, value in limits.items() if name != given["limit"]}
+    return {**others, given["limit"]: given["value"]} if "value" in given else others
+
+
 #: {verb of `conformance.admin`: what it does}
 VERBS: Mapping[str, Verb] = {
-    "add_vhost": lambda broker, given: administration.add_vhost(broker, given["name"]),
     "delete_vhost": lambda broker, given: administration.delete_vhost(broker, given["name"]),
     "add_user": _add_user,
     "delete_user": lambda broker, given: administration.delete_user(broker, given["name"]),
@@ -109,4 +145,17 @@ VERBS: Mapping[str, Verb] = {
     "clear_topic_permissions": lambda broker, given: administration.clear_topic_permissions(
         broker, given["user"], given["vhost"]
     ),
+    "add_vhost": _add_vhost,
+    "set_policy": partial(_set_policy, is_operators=False),
+    "set_operator_policy": partial(_set_policy, is_operators=True),
+    "clear_policy": lambda broker, given: administration.clear_policy(
+        broker, given["vhost"], given["name"]
+    ),
+    "clear_operator_policy": lambda broker, given: administration.clear_policy(
+        broker, given["vhost"], given["name"], is_operators=True
+    ),
+    "set_vhost_limit": _set_vhost_limit,
+    "clear_vhost_limit": _set_vhost_limit,
+    "set_user_limit": _set_user_limit,
+    "clear_user_limit": _set_user_limit,
 }

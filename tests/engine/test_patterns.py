@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from amqpbroker.engine.operator_error import OperatorError
-from amqpbroker.engine.patterns import PATTERN_CHARACTERS_MAX, Pattern
+from amqpbroker.engine.patterns import PATTERN_CHARACTERS_MAX, Pattern, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,52 @@ def test_a_pattern_that_is_nested_too_deeply_is_refused_or_read() -> None:
     pattern = "(?:" * 240 + "a" + ")" * 240
 
     assert Pattern(pattern).matches("a")
+
+
+# Patterns of policies
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("an", "banana", True),
+        ("^an", "banana", False),
+        ("", "", True),
+        ("(?i)BAN", "banana", True),
+        ("^[[:alpha:]]+$", "banana", True),
+        ("^[[:digit:]_]+$", "12_3", True),
+        ("^[^[:space:]]+$", "a b", False),
+        ("^[a[]$", "[", True),
+        ("^[]a]$", "]", True),
+        ("^[^]a]$", "]", False),
+        (r"^\[a\]$", "[a]", True),
+        (r"^[\]x]$", "]", True),
+        ("^[a&&b||c~~d]$", "&", True),
+        ("^[+--]$", ",", True),
+        ("^[[:alpha:][:digit:]-]+$", "a-1", True),
+    ],
+)
+def test_what_a_pattern_of_a_policy_is_found_in(pattern: str, name: str, expected: bool) -> None:
+    assert (compile_pattern(pattern).search(name) is not None) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("ä(", '"missing )",3'),
+        ("a)", '"unmatched parentheses",1'),
+        ("[a", '"missing terminating ] for character class",2'),
+        ("a**", '"nothing to repeat",2'),
+        ("a\\", r'"\\ at end of pattern",2'),
+        ("a{9999999999}", '"the repetition number is too large",0'),
+        ("[[:nobody:]]", '"unknown POSIX class name",0'),
+        (r"\K", r'"bad escape \K",0'),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused_with_its_reason(pattern: str, reason: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        compile_pattern(pattern)
+
+    assert str(caught.value) == (
+        f"pattern should be regular expression but is invalid: {{{reason}}}"
+    )

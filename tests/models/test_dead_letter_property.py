@@ -27,8 +27,6 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.dead_letter import Dead as Died
 from amqpbroker.engine.dead_letter import DeadLetter
 from amqpbroker.engine.queue import Queue
-from amqpbroker.engine.quorum import QuorumOrder
-from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.table import EMPTY_TABLE
 
@@ -98,20 +96,6 @@ def since_rejection(chain: Chain) -> set[str]:
     reasons = [reason for _, reason, _ in chain]
     last = reasons.index("rejected") if "rejected" in reasons else len(chain)
     return {name for name, _, _ in chain[:last]}
-
-
-def messages_in(order: ReadyOrder) -> Iterator[Message]:
-    if isinstance(order, FifoOrder):
-        yield from order._fresh
-        yield from (message for _, message in order._returned)
-    elif isinstance(order, PriorityOrder):
-        for level in order._levels:
-            yield from messages_in(level)
-    else:
-        assert isinstance(order, QuorumOrder)
-        yield from messages_in(order._high)
-        yield from messages_in(order._low)
-        yield from (message for _, message in order._returned)
 
 
 class WatchedDeaths(deque[Died]):
@@ -239,7 +223,7 @@ class DeadLetterNet(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), is_deletion=st.booleans(), end=ends)
     def empty(self, name: str, is_deletion: bool, end: bool) -> None:
         queue = self.vhost.queues[name]
-        self.went.update(self.places_of(queue, messages_in(queue.order)))
+        self.went.update(self.places_of(queue, queue.order.messages()))
         if is_deletion:
             self.broker.delete_queue(queue)
             self.plans[name].declare(self.client, name)
@@ -274,7 +258,7 @@ class DeadLetterNet(RuleBasedStateMachine):
 
     def note_death(self, item: Died) -> None:
         """A copy has left its queue, or was not let in, for a reason that its queue has."""
-        message, queue, reason, _ = item
+        message, queue, reason, _, _ = item
         self.went[queue, message.body, chain_of(message)] += 1
         plan = self.plans[queue.name]
         assert not queue.is_deleted
@@ -288,7 +272,7 @@ class DeadLetterNet(RuleBasedStateMachine):
             assert plan.kind == "quorum"
 
     def expect_arrivals(self, item: Died) -> None:
-        message, queue, reason, _ = item
+        message, queue, reason, _, _ = item
         plan = self.plans[queue.name]
         chain = with_death(chain_of(message), queue.name, reason)
         key = message.publish.routing_key if plan.routing_key is None else plan.routing_key
@@ -305,7 +289,7 @@ class DeadLetterNet(RuleBasedStateMachine):
             return
         present: Counter[Place] = Counter()
         for queue in self.vhost.queues.values():
-            present += self.places_of(queue, messages_in(queue.order))
+            present += self.places_of(queue, queue.order.messages())
         for _, queue, _, message in self.channel._ledger._unacked.values():
             present[queue, message.body, chain_of(message)] += 1
         assert not self.broker.deaths
