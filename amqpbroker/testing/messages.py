@@ -18,12 +18,13 @@ class SeenMessage:
     """A message as it was published, or as it stands in a queue."""
 
     def __init__(self, message: Message) -> None:
-        self._message = message
+        #: The engine's message, its bytes as they came from the wire.
+        self.raw = message
 
     @property
     def body(self) -> bytes:
         """The body."""
-        return self._message.body
+        return self.raw.body
 
     @property
     def text(self) -> str:
@@ -37,27 +38,27 @@ class SeenMessage:
     @property
     def exchange(self) -> str:
         """The exchange that it was published to; empty for the default exchange."""
-        return self._message.publish.exchange_name
+        return self.raw.publish.exchange_name
 
     @property
     def routing_key(self) -> str:
         """The routing key that it was published with."""
-        return self._message.publish.routing_key
+        return self.raw.publish.routing_key
 
     @property
     def headers(self) -> dict[str, object]:
         """The headers as Python values, ``x-death`` among them after a dead-lettering."""
-        return as_dict(self._message.properties.headers)
+        return as_dict(self.raw.properties.headers)
 
     @property
     def properties(self) -> dict[str, object]:
         """The properties that were set, by their AMQP names with underscores, except headers."""
-        properties = self._message.properties
+        properties = self.raw.properties
         found = {name: _value(properties, name) for name in NAMES if name != "headers"}
         return {name: value for name, value in found.items() if value is not None}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {describe(self._message)}>"
+        return f"<{type(self).__name__} {describe(self.raw)}>"
 
 
 class QueuedMessage(SeenMessage):
@@ -72,7 +73,7 @@ class QueuedMessage(SeenMessage):
 
     def __repr__(self) -> str:
         state = "unacked" if self.is_unacked else "ready"
-        return f"<QueuedMessage {state} {describe(self._message)}>"
+        return f"<QueuedMessage {state} {describe(self.raw)}>"
 
 
 def describe(message: Message) -> str:

@@ -31,7 +31,6 @@ class PublishedMessage(SeenMessage):
     def __init__(self, message: Message, channel: Channel) -> None:
         super().__init__(message)
         self._published_ms = channel.connection.broker.now_ms
-        self._content_bytes = len(message.content)
         #: The vhost that it was published in.
         self.vhost_name = channel.vhost.name
         #: The user who has published it.
@@ -48,11 +47,6 @@ class PublishedMessage(SeenMessage):
         """When, by the broker's clock, in UTC."""
         return datetime.fromtimestamp(self._published_ms / 1000, UTC)
 
-    @property
-    def content(self) -> bytes:
-        """Properties and body as they were on the wire; the very object that the engine knows."""
-        return self._message.content
-
 
 class _VHostRecord:
     """The publishes of one vhost."""
@@ -64,9 +58,9 @@ class _VHostRecord:
 
     def add(self, message: PublishedMessage) -> None:
         self.messages.append(message)
-        self.bytes += len(message.content)
+        self.bytes += len(message.raw.content)
         while len(self.messages) > PUBLISHES_MAX or self.bytes > PUBLISH_BYTES_MAX:
-            self.bytes -= len(self.messages.popleft().content)
+            self.bytes -= len(self.messages.popleft().raw.content)
             self.forgotten_count += 1
 
 
@@ -135,9 +129,9 @@ class PublishRecord(Witness, EventWitness):
         """Note that they were given back."""
         contents = {id(message.content) for message in messages}
         for published in self._newest_first(channel):
-            if id(published.content) in contents:
+            if id(published.raw.content) in contents:
                 published.was_returned = True
-                contents.discard(id(published.content))
+                contents.discard(id(published.raw.content))
                 if not contents:
                     return
 
@@ -147,9 +141,9 @@ class PublishRecord(Witness, EventWitness):
         contents = {id(message.content) for message in messages}
         if record is not None:
             record.messages = deque(
-                message for message in record.messages if id(message.content) not in contents
+                message for message in record.messages if id(message.raw.content) not in contents
             )
-            record.bytes = sum(len(message.content) for message in record.messages)
+            record.bytes = sum(len(message.raw.content) for message in record.messages)
 
     def vhost_deleted(self, vhost: VHost) -> None:
         """Forget all of it."""

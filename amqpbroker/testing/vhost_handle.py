@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from amqpbroker.engine import topology
 from amqpbroker.engine.channel import Channel
 from amqpbroker.testing.kit_client import find_vhost, kit_channel
+from amqpbroker.testing.leftovers import describe_vhost, find_leftovers
 from amqpbroker.testing.messages import make_message
 from amqpbroker.testing.published import Published
 from amqpbroker.testing.queue_handle import QueueHandle
@@ -57,6 +58,18 @@ class VHostHandle:
     ) -> Published:
         """What clients have published in this vhost; see `LocalBroker.published`."""
         return self._broker.published(routing_key, exchange=exchange, vhost=self.name)
+
+    def leftovers(self) -> list[str]:
+        """What a test would leave behind now, in words: the plugin's leak report.
+
+        Connections that are open, messages that are unacked, and what clients have published that
+        went nowhere without their being told.
+        """
+        return find_leftovers(self._broker, self.name)
+
+    def describe(self) -> list[str]:
+        """Its queues, and what was published last: a line each."""
+        return describe_vhost(self._broker, self.name)
 
     def delete(self) -> None:
         """Delete it and all that it has; whoever is connected to it is closed with 320."""
