@@ -83,14 +83,14 @@ class Channel:
         )
 
     @property
-    def unacked_count(self) -> int:
-        """How many deliveries wait for their ack."""
-        return len(self._ledger)
+    def unacked(self) -> Ledger:
+        """The deliveries that wait for their ack."""
+        return self._ledger
 
     @property
-    def unacked(self) -> Iterable[tuple[int, Unacked]]:
-        """The deliveries that wait for their ack, each with its tag, oldest first."""
-        return self._ledger
+    def transaction(self) -> Transaction | None:
+        """What is put off until the commit; None outside tx mode."""
+        return self._transaction
 
     def named_queue(self, queue_name: str) -> str:
         """The name, or where it is empty that of the queue declared last; raises 404 (S-087)."""

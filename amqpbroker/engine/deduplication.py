@@ -18,7 +18,7 @@ checked and changes nothing: what an exchange has seen is kept as long as the br
 
 import re
 from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.routing.equality import comparable
@@ -94,6 +94,17 @@ class SeenMessages:
         """Forget everything."""
         self._broker.held_bytes -= sum(held_bytes for _, held_bytes in self._seen.values())
         self._seen.clear()
+
+    def remember(self) -> object:
+        """The headers that were seen."""
+        return dict(self._seen)
+
+    def recall(self, memory: object, later_ms: int) -> None:
+        """Have seen them."""
+        seen = cast("dict[Hashable, tuple[int | None, int]]", memory)
+        for value, (until_ms, held_bytes) in seen.items():
+            self._seen[value] = (None if until_ms is None else until_ms + later_ms, held_bytes)
+            self._broker.held_bytes += held_bytes
 
     def _forget(self, value: Hashable) -> None:
         _, held_bytes = self._seen.pop(value)

@@ -19,7 +19,8 @@ import re
 from collections.abc import Hashable
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker.engine.intake import Intake, Verdict
 from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES
@@ -88,6 +89,21 @@ class DelayedMessages:
         self._await_first()
         if self._inner is not None:
             self._inner.close()
+
+    def remember(self) -> object:
+        """What is held."""
+        return list(self._heap), None if self._inner is None else self._inner.remember()
+
+    def recall(self, memory: object, later_ms: int) -> None:
+        """Hold it again; who waited goes on to wait as long."""
+        heap, inner_memory = cast("tuple[list[tuple[int, Publish, bytes]], object]", memory)
+        for place, publish, content in sorted(heap, key=itemgetter(0)):
+            due_ms = (place >> _ORDER_BITS) + later_ms
+            heappush(self._heap, (due_ms << _ORDER_BITS | next(self._order), publish, content))
+            self._count_bytes(len(content) + MESSAGE_OVERHEAD_BYTES)
+        self._await_first()
+        if self._inner is not None:
+            self._inner.recall(inner_memory, later_ms)
 
     def _await_first(self) -> None:
         """Look again when the first one's time has come."""

@@ -40,3 +40,11 @@ class Intake(Protocol):
     def close(self) -> None:
         """The exchange is gone, and so is what was kept."""
         ...
+
+    def remember(self) -> object:
+        """What is kept, for `recall`; it does not change with what comes later."""
+        ...
+
+    def recall(self, memory: object, later_ms: int) -> None:
+        """Keep what `remember` gave, in the place of nothing; times are so much later now."""
+        ...

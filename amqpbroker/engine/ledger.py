@@ -95,6 +95,16 @@ class Ledger:
         self._unacked.clear()
         return everything
 
+    def disown(self, queue: "Queue", gone: "Queue") -> list[Unacked]:
+        """Let deliveries of *queue* be nobody's, as if they came from *gone*; what they were.
+
+        Their tags stay known, and their consumers no longer count them.
+        """
+        taken = [(tag, held) for tag, held in self._unacked.items() if held.queue is queue]
+        for tag, held in taken:
+            self._unacked[tag] = held._replace(queue=gone, consumer=None)
+        return [held for _, held in taken]
+
     def restore(self, entries: Iterable[tuple[int, Unacked]]) -> None:
         """Put back what `settle` took out, at its place: a transaction was rolled back."""
         merged = sorted([*self._unacked.items(), *entries])

@@ -6,7 +6,7 @@ routed and not remembered.
 
 from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.queue import MESSAGE_OVERHEAD_BYTES, Queue
@@ -55,6 +55,15 @@ class RecentHistory:
         """Forget everything."""
         self._vhost.broker.held_bytes -= sum(map(_bytes_of, self._messages))
         self._messages.clear()
+
+    def remember(self) -> object:
+        """The messages."""
+        return tuple(self._messages)
+
+    def recall(self, memory: object, later_ms: int) -> None:
+        """Have had them."""
+        self._messages.extend(cast("tuple[Message, ...]", memory))
+        self._vhost.broker.held_bytes += sum(map(_bytes_of, self._messages))
 
 
 def _bytes_of(message: Message) -> int:

@@ -111,6 +111,10 @@ class Message(NamedTuple):
             yield position, content[start : start + size]
             position = start + size + 1
 
+    def __deepcopy__(self, memo: object) -> "Message":
+        """The message itself: nobody changes it."""
+        return self
+
     def with_properties(self, properties: Properties) -> "Message":
         """The same message with other properties; the body frames stay as they are."""
         content = self.content

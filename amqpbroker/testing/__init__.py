@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from amqpbroker.testing.publish_record import PublishedMessage as PublishedMessage
     from amqpbroker.testing.published import Published as Published
     from amqpbroker.testing.queue_handle import QueueHandle as QueueHandle
+    from amqpbroker.testing.snapshot import Snapshot as Snapshot
     from amqpbroker.testing.vhost_handle import ExchangeHandle as ExchangeHandle
     from amqpbroker.testing.vhost_handle import VHostHandle as VHostHandle
 
@@ -38,6 +39,7 @@ _HOMES = {
     "QueueHandle": "queue_handle",
     "QueuedMessage": "messages",
     "SeenMessage": "messages",
+    "Snapshot": "snapshot",
     "StillOutstanding": "barriers",
     "VHostHandle": "vhost_handle",
     "async_broker": "local_broker",

@@ -26,12 +26,14 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
+from amqpbroker.testing import snapshot
 from amqpbroker.testing.barriers import TIMEOUT_SECONDS, Barriers
 from amqpbroker.testing.clock import Clock
 from amqpbroker.testing.kit_client import find_vhost
 from amqpbroker.testing.publish_record import PublishedMessage, PublishRecord
 from amqpbroker.testing.published import Published, query_of
 from amqpbroker.testing.server_thread import ServerThread
+from amqpbroker.testing.snapshot import Snapshot
 from amqpbroker.testing.vhost_handle import VHostHandle
 
 P = ParamSpec("P")
@@ -184,6 +186,25 @@ class LocalBroker:
     def forget_published(self, vhost: str | None = None) -> None:
         """Start the record of what was published anew, in a vhost or in all."""
         self.look(self.publish_record.forget, vhost)
+
+    # State
+
+    def snapshot(self) -> Snapshot:
+        """The whole broker's state, for `restore`: see `testing/snapshot.py`."""
+        return self.look(snapshot.take, self.engine)
+
+    def restore(self, state: Snapshot) -> None:
+        """Bring the broker back to the state of a snapshot, and forget what was published.
+
+        Connections stay open, and consumers stay on queues that are there again.  What clients
+        have unacked is no longer theirs, and settling it does nothing.
+        """
+
+        def restore() -> None:
+            snapshot.restore(self.engine, state)
+            self.publish_record.forget()
+
+        self.look(restore)
 
     # Waiting
 

@@ -26,7 +26,7 @@ def test_a_channel_tells_what_it_holds(client: Client) -> None:
     consume(channel, "jobs")
 
     assert repr(channel) == "<Channel 1 consumers=1 unacked=1>"
-    assert channel.unacked_count == 1
+    assert len(channel.unacked) == 1
 
 
 class TestPublishing:

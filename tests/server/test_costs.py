@@ -97,7 +97,7 @@ class Scene:
         self.publish(count)
         self.consume("taker")
         self.broker.dispatch()
-        assert self.channel.unacked_count == count
+        assert len(self.channel.unacked) == count
 
 
 Act = Callable[[], object]
