@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import attrs
 
 from amqpbroker.engine.queue_arguments import QueueRules
+from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX
 from amqpbroker.spec.message import Message, Publish
 from amqpbroker.spec.table import Field, Table, longstr
 
@@ -70,13 +71,15 @@ class DeadLetter(Publish):
         deaths: tuple[Death, ...],
         first: Death,
     ) -> None:
+        is_possible = len(exchange_name.encode("utf-8", "surrogateescape")) <= SHORTSTR_BYTES_MAX
         super().__init__(
-            exchange_name,
+            exchange_name if is_possible else "",
             routing_key,
             channel_number=channel_number,
             cc_keys=cc_keys,
             bcc_keys=bcc_keys,
         )
+        self.exchange_name = exchange_name  # of no exchange, if it is longer: it goes nowhere
         self.deaths = deaths  # the latest first
         self.first = first
 

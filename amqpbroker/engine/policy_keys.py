@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, TypeGuard
 import attrs
 
 from amqpbroker.engine.operator_error import OperatorError
+from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX
 from amqpbroker.spec.terms import json_term
 
 PolicyValue: TypeAlias = int | str
@@ -91,6 +92,11 @@ def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _short_text(value: object) -> bool:
+    """What can stand in basic.deliver, as for the queue's argument."""
+    return isinstance(value, str) and len(value.encode(errors="replace")) <= SHORTSTR_BYTES_MAX
+
+
 def _among(*words: PolicyValue) -> Callable[[object], bool]:
     return lambda value: not isinstance(value, bool) and value in words
 
@@ -127,7 +133,7 @@ POLICY_KEYS: Final[Mapping[str, PolicyKey]] = {
     "alternate-exchange": PolicyKey(_text, "alternate exchange name"),
     "consumer-timeout": PolicyKey(_integer(0), "consumer timeout"),
     "dead-letter-exchange": PolicyKey(_text, "dead letter exchange name", None, _NO_STREAM),
-    "dead-letter-routing-key": PolicyKey(_text, "dead letter routing key", None, _NO_STREAM),
+    "dead-letter-routing-key": PolicyKey(_short_text, "dead letter routing key", None, _NO_STREAM),
     "dead-letter-strategy": PolicyKey(
         _among("at-most-once", "at-least-once"), "dead letter strategy", None, _ONLY_QUORUM
     ),

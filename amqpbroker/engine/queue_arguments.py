@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from amqpbroker.engine.policy_keys import NO_DEFINITION, Definition, merge_limits
+from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX
 from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Field, Table
 
@@ -92,6 +93,9 @@ def _dead_letter_key(field: Field, arguments: Table) -> str | None:
     error = _any_text(field, arguments)
     if error is None and "x-dead-letter-exchange" not in arguments:
         return "routing_key_but_no_dlx_defined"
+    # RabbitMQ: takes any, and closes the connections of those who get the letters with 541.
+    if error is None and len(field.text.encode("utf-8", "surrogateescape")) > SHORTSTR_BYTES_MAX:
+        return f"{{longer_than,{SHORTSTR_BYTES_MAX}}}"
     return error
 
 

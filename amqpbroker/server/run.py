@@ -15,8 +15,14 @@ from amqpbroker.server.settings import Settings
 
 logger = logging.getLogger("amqpbroker")
 
+#: What ends a line somewhere, controls a terminal, or turns the direction of what follows.
+_CONTROL_RANGES: Final = ((0, 32), (127, 160), (0x2028, 0x202F), (0x2066, 0x206A))
 #: {control character: how the log shows it}
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS: Final = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for first, end in _CONTROL_RANGES
+    for code in range(first, end)
+}
 
 
 class Beside(Protocol):

@@ -506,7 +506,7 @@ class Session:
             return
         is_ours = error.reply_code is ReplyCode.CONNECTION_FORCED
         level = logging.INFO if is_ours else logging.WARNING
-        logger.log(level, "%s: closing the connection: %s", self.peer_name, error.reply_text)
+        logger.log(level, "%s: closing the connection: %s", self.peer_name, error.log_text)
         heartbeat_seconds = self._wire.heartbeat_seconds
         self._leave_engine()
         self._send(

@@ -6,10 +6,14 @@ becomes a close frame; a mistake of ours is an assertion and becomes a traceback
 The reply text is RabbitMQ's: the constant's name, a dash, and the explanation (S-001 to S-006).
 """
 
+import re
 from typing import Self
 
 from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX, ReplyCode
 
+#: The errors whose texts quote bytes as they came, as Erlang writes them, and where these stand.
+_QUOTING = (ReplyCode.FRAME_ERROR, ReplyCode.UNEXPECTED_FRAME)
+_QUOTED = re.compile(r"<<.*>>|<<.*", re.DOTALL)
 _SHORTENED_CHARACTERS = SHORTSTR_BYTES_MAX - 3
 
 
@@ -30,6 +34,13 @@ class AMQPException(Exception):
         self.class_id = 0
         self.method_id = 0
         self._is_tied = False
+
+    @property
+    def log_text(self) -> str:
+        """The reply text without the bytes that it quotes: a message's, perhaps, or a secret."""
+        if self.reply_code in _QUOTING:
+            return _QUOTED.sub("<<...>>", self.reply_text)
+        return self.reply_text
 
     def caused_by(self, class_id: int, method_id: int) -> None:
         """Name the offending method, unless the error has named one or said that there is none."""

@@ -17,7 +17,13 @@ from struct import error as StructError
 from typing import Any, ClassVar, TypeAlias, cast, dataclass_transform
 
 from amqpbroker.spec.constants import CLASS_BASIC
-from amqpbroker.spec.table import MalformedTable, Table, decode_table, encode_table
+from amqpbroker.spec.table import (
+    TABLE_FIELDS_MAX,
+    MalformedTable,
+    Table,
+    decode_table,
+    encode_table,
+)
 
 Octet: TypeAlias = int
 Short: TypeAlias = int
@@ -199,7 +205,7 @@ def _read_longstr(payload: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _read_table(payload: bytes, position: int) -> tuple[Table, int]:
-    return decode_table(payload, position, len(payload))
+    return decode_table(payload, position, len(payload), fields_max=TABLE_FIELDS_MAX)
 
 
 def _write_longstr(value: bytes) -> bytes:

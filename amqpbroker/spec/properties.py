@@ -84,14 +84,16 @@ class Properties:
     needs_a_look: bool  # before it is routed: CC, reply-to, user-id or expiration
     _headers: Table | None
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, *, fields_max: int | None = None) -> None:
         """Check *raw*, the part of a content header behind the body size.
 
+        *fields_max* limits the headers of a stranger; what a message had when it was taken in, and
+        what the broker adds, is not counted again.
         Raises `MalformedProperties`.
         """
         self.raw = raw
         self._headers = None
-        spans = _spans_of(raw)
+        spans = _spans_of(raw, fields_max)
         self.delivery_mode = raw[spans["delivery_mode"][0]] if "delivery_mode" in spans else None
         self.priority = raw[spans["priority"][0]] if "priority" in spans else None
         self.is_persistent = self.delivery_mode == DELIVERY_MODE_PERSISTENT
@@ -150,7 +152,7 @@ class Properties:
         return f"<Properties {' '.join(_spans_of(self.raw)) or 'none'}>"
 
 
-def _spans_of(raw: bytes) -> dict[str, tuple[int, int]]:
+def _spans_of(raw: bytes, fields_max: int | None = None) -> dict[str, tuple[int, int]]:
     """Where each property's value stands; raises `MalformedProperties`."""
     try:
         flags = _SHORT.unpack_from(raw)[0]
@@ -165,7 +167,7 @@ def _spans_of(raw: bytes) -> dict[str, tuple[int, int]]:
             if kind == "shortstr":
                 position += 1 + raw[position]
             elif kind == "table":
-                position = check_table(raw, position, len(raw))
+                position = check_table(raw, position, len(raw), fields_max=fields_max)
             else:
                 position += _FIXED_BYTES[kind]
             spans[name] = (start, position)

@@ -11,13 +11,13 @@
             T timestamp: seconds, 64 bits                   V void       A array     F table
 
 Tables come from strangers.  `decode_table` and `check_table` work by offset, in time linear in
-the bytes, with a stack of their own instead of recursion, at most `TABLE_DEPTH_MAX` levels and
-`TABLE_FIELDS_MAX` fields.
+the bytes, with a stack of their own instead of recursion, and at most `TABLE_DEPTH_MAX` levels.
+Whoever takes bytes from the wire also limits the fields, to `TABLE_FIELDS_MAX`.
 The kinds are those that RabbitMQ reads (S-064); `l` and `L` are both 64 bits, signed.  A number
 that is not finite is malformed, as in RabbitMQ, which has none (3.10.8 and 4.0.5).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from math import isfinite
 from struct import Struct
@@ -27,9 +27,9 @@ from typing import NamedTuple, TypeAlias
 #: How deep tables and arrays may nest.  RabbitMQ has no limit; real headers have two or three
 #: levels, x-death among them, and each level costs a client a level of its own stack.
 TABLE_DEPTH_MAX = 64
-#: How many fields a table may have, those of the tables and arrays in it included; a table or an
-#: array in it counts twice.  RabbitMQ has no limit, but each costs the broker up to 0.7 us: a frame
-#: full of the smallest would keep everybody waiting for 90 ms.
+#: How many fields a stranger's table may have, those of the tables and arrays in it included; a
+#: table or an array in it counts twice.  RabbitMQ has no limit, but each costs up to 0.7 us: a
+#: frame full of the smallest would keep everybody waiting for 90 ms.
 TABLE_FIELDS_MAX = 4096
 
 #: {kind on the wire: RabbitMQ's word for it in error texts}
@@ -96,7 +96,9 @@ def longstr(text: str) -> Field:
     return Field("S", text.encode("utf-8", "surrogateescape"))
 
 
-def decode_table(data: bytes, position: int, end: int) -> tuple[Table, int]:
+def decode_table(
+    data: bytes, position: int, end: int, *, fields_max: int | None = None
+) -> tuple[Table, int]:
     """Decode the table that starts with its length at *position*; it may not pass *end*.
 
     Returns the table and the position behind it.  Of a name that stands twice the first field
@@ -110,7 +112,7 @@ def decode_table(data: bytes, position: int, end: int) -> tuple[Table, int]:
         items: list[Field] = []  # ... or if an array
         container_end = table_end
         outer: list[tuple[dict[str, Field] | None, list[Field], int]] = []
-        for _ in repeat(None, TABLE_FIELDS_MAX + 1):  # the last is the end of the whole
+        for _ in _steps(fields_max):
             if position == container_end:
                 if not outer:
                     return root, table_end
@@ -160,7 +162,7 @@ def decode_table(data: bytes, position: int, end: int) -> tuple[Table, int]:
         raise MalformedTable("a field is cut short") from None
 
 
-def check_table(data: bytes, position: int, end: int) -> int:
+def check_table(data: bytes, position: int, end: int, *, fields_max: int | None = None) -> int:
     """Check the table at *position* as `decode_table` would, without building it; its end.
 
     Speed: a publisher's headers are relayed as they came, so they are walked, not decoded.
@@ -171,7 +173,7 @@ def check_table(data: bytes, position: int, end: int) -> int:
         position += 4
         is_table = True
         outer: list[tuple[bool, int]] = []
-        for _ in repeat(None, TABLE_FIELDS_MAX + 1):  # the last is the end of the whole
+        for _ in _steps(fields_max):
             if position >= container_end:
                 if position > container_end:
                     raise MalformedTable("a field runs past its table")
@@ -204,6 +206,11 @@ def check_table(data: bytes, position: int, end: int) -> int:
         raise MalformedTable("too many fields")
     except (StructError, IndexError):
         raise MalformedTable("a field is cut short") from None
+
+
+def _steps(fields_max: int | None) -> Iterable[None]:
+    """One for each field, one for the end of each container, the whole among them."""
+    return repeat(None) if fields_max is None else repeat(None, fields_max + 1)
 
 
 def encode_table(table: Table) -> bytes:

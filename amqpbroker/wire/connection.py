@@ -142,7 +142,7 @@ class Connection:
             return self._next_event()
         except AMQPException as error:
             if self.state in SILENT_STATES:
-                raise HandshakeAborted(error.reply_text) from None
+                raise HandshakeAborted(error.log_text) from None
             raise
 
     def _next_event(self) -> Event | None:

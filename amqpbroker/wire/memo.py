@@ -8,6 +8,7 @@ else.  A memo is invisible: the suite also runs without (`remember=False`).
 from typing import Final
 
 from amqpbroker.spec.properties import Properties
+from amqpbroker.spec.table import TABLE_FIELDS_MAX
 
 PROPERTIES_MAX: Final = 1024
 #: Longer properties hold headers or ids that will hardly come again.
@@ -27,7 +28,7 @@ class PropertiesMemo:
         """The properties of these bytes; raises `MalformedProperties`."""
         properties = self.known.get(raw)
         if properties is None:
-            properties = Properties(raw)
+            properties = Properties(raw, fields_max=TABLE_FIELDS_MAX)
             if len(raw) <= _REMEMBERED_BYTES_MAX and self._capacity:
                 if len(self.known) >= self._capacity:
                     self.known.clear()

@@ -65,6 +65,14 @@ def test_no_key_takes_a_table(name: str) -> None:
         check_definition({name: {"a": 1}}, is_operators=False)
 
 
+def test_a_key_for_dead_letters_fits_into_a_delivery() -> None:
+    fitting: Definition = {"dead-letter-routing-key": "é" * 127}
+
+    assert check_definition(fitting, is_operators=False) == fitting
+    with pytest.raises(OperatorError, match="is not a valid dead letter routing key"):
+        check_definition({"dead-letter-routing-key": "é" * 128}, is_operators=False)
+
+
 @pytest.mark.parametrize("name", POLICY_KEYS)
 def test_true_is_no_number(name: str) -> None:
     with pytest.raises(OperatorError, match="true is not a valid"):

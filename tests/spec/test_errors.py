@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from amqpbroker.spec import errors
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import AMQPException, ChannelException, ConnectionException, shortened
+from amqpbroker.spec.errors import (
+    AMQPException,
+    ChannelException,
+    ConnectionException,
+    legible,
+    shortened,
+)
 from amqpbroker.spec.method import encode_shortstr
 
 EXPLAINED: list[tuple[Callable[[str], AMQPException], type[AMQPException], str]] = [
@@ -92,3 +98,33 @@ def test_whatever_the_text_it_fits_a_short_string(text: str) -> None:
     error = AMQPException(ReplyCode.NOT_FOUND, text)
 
     assert len(encode_shortstr(error.reply_text)) <= 256
+
+
+@given(st.text("aé日\udcff\udc80", max_size=300))
+def test_a_reply_text_is_utf_8_whatever_is_quoted(text: str) -> None:
+    error = AMQPException(ReplyCode.NOT_FOUND, text)
+
+    assert error.reply_text.encode().decode() == error.reply_text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("jobs", "jobs"),
+        ("é日", "é日"),
+        ("x\udced\udca0\udc80", "xí\xa0\x80"),  # as RabbitMQ 4.0.5 shows it
+        ("é\udcff", "Ã©ÿ"),
+    ],
+)
+def test_a_name_that_is_not_utf_8_is_shown_as_latin_1(name: str, expected: str) -> None:
+    assert legible(name) == expected
+
+
+def test_bytes_that_are_quoted_are_not_for_the_log() -> None:
+    cut = errors.frame_error("cannot decode <<1,2,3" + ",4" * 200)
+    whole = errors.unexpected_frame('type 3, all octets = <<"a >> b">>: unknown_frame')
+    name = errors.not_found("no queue '<<a>>' in vhost '/'")
+
+    assert cut.log_text == "FRAME_ERROR - cannot decode <<...>>"
+    assert whole.log_text == "UNEXPECTED_FRAME - type 3, all octets = <<...>>: unknown_frame"
+    assert name.log_text == name.reply_text

@@ -19,8 +19,10 @@ the number of buckets.  RabbitMQ uses the same with another hash, so its choices
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
-from typing import ClassVar, Final
+from itertools import accumulate
+from typing import ClassVar, Final, overload
 
 from amqpbroker.engine.routing.equality import comparable
 from amqpbroker.engine.routing.one import OneDestinationRouter, hash_of, raw_keys
@@ -40,13 +42,11 @@ _BITS_64: Final = (1 << 64) - 1
 class ConsistentHashRouter(OneDestinationRouter):
     """Hashes the routing keys, so that its answers may be remembered."""
 
-    _buckets: list[Hashable]  # the destination that owns each
-    _owners: set[Hashable]
+    _buckets: "_Buckets"
 
     def __init__(self) -> None:
         super().__init__()
-        self._buckets = []
-        self._owners = set()
+        self._buckets = _Buckets()
 
     def check(self, binding: Binding) -> None:
         """Refuse a key that is no weight."""
@@ -62,17 +62,14 @@ class ConsistentHashRouter(OneDestinationRouter):
 
     def bind(self, binding: Binding) -> None:
         super().bind(binding)
-        if binding.destination not in self._owners:
-            self._owners.add(binding.destination)
-            self._buckets += [binding.destination] * int(binding.routing_key)
+        if binding.destination not in self._buckets.weights:
+            self._buckets.add(binding.destination, int(binding.routing_key))
 
     def unbind(self, binding: Binding) -> None:
         super().unbind(binding)
-        if binding.destination in self._owners:
-            self._owners.remove(binding.destination)
-            self._buckets = [one for one in self._buckets if one != binding.destination]
+        self._buckets.remove(binding.destination)
 
-    def _choices(self) -> Sequence[Hashable]:
+    def _choices(self) -> "_Buckets":
         return self._buckets
 
     def _index(self, count: int, routing_keys: Sequence[str], properties: Properties) -> int:
@@ -84,6 +81,42 @@ class ConsistentHashRouter(OneDestinationRouter):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} bindings={len(self._bound)} buckets={len(self._buckets)}>"
+
+
+class _Buckets(Sequence[Hashable]):
+    """The owner of each bucket; takes as much room as there are owners, whatever their weights."""
+
+    __slots__ = ("_ends", "_owners", "weights")
+
+    def __init__(self) -> None:
+        self.weights: dict[Hashable, int] = {}  # {owner: how many buckets}, in order
+        self._owners: list[Hashable] = []  # the same as lists, made when they are needed ...
+        self._ends: list[int] = []  # ... of each owner, where its buckets end
+
+    def add(self, owner: Hashable, weight: int) -> None:
+        """Give a new owner buckets behind all others."""
+        self.weights[owner] = weight
+
+    def remove(self, owner: Hashable) -> None:
+        """Take the owner's buckets out, if it has any; those behind move up."""
+        if self.weights.pop(owner, None) is not None:
+            self._owners.clear()
+
+    def __len__(self) -> int:
+        if len(self._owners) != len(self.weights):
+            self._owners = list(self.weights)
+            self._ends = list(accumulate(self.weights.values()))
+        return self._ends[-1] if self._owners else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Hashable: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hashable]: ...
+
+    def __getitem__(self, index: int | slice) -> Hashable | Sequence[Hashable]:
+        assert isinstance(index, int)
+        return self._owners[bisect_right(self._ends, index)]
 
 
 class HeaderHashRouter(ConsistentHashRouter):

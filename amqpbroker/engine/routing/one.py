@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from amqpbroker.engine.routing.router import Binding
-from amqpbroker.spec.method import encode_shortstr
+from amqpbroker.spec.constants import SHORTSTR_BYTES_MAX
 from amqpbroker.spec.properties import Properties
 
 
@@ -66,8 +66,9 @@ class OneDestinationRouter(ABC):
 
 
 def raw_keys(routing_keys: Sequence[str]) -> bytes:
-    """Bytes that are equal for equal lists of keys."""
-    return b"".join(map(encode_shortstr, routing_keys))
+    """Bytes that are equal for equal lists of keys.  Those in CC may be longer than others."""
+    raws = [key.encode("utf-8", "surrogateescape") for key in routing_keys]
+    return b"".join(bytes((min(len(raw), SHORTSTR_BYTES_MAX),)) + raw for raw in raws)
 
 
 def hash_of(raw: bytes) -> int:

@@ -26,13 +26,18 @@ that matches so far.  Speed: with 1,000 bindings `a.b.c` 1.2 us for a key, with 
 """
 
 from collections.abc import Hashable, Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.engine.routing.tally import Tally
+from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.properties import Properties
+
+#: How many `#` a pattern may have in its shortest form.  Each may be open all along a key, so that
+#: a walk looks at each once a word.  RabbitMQ had no limit before 4.3.5, which allows two.
+HASHES_MAX: Final = 4
 
 # Edges that are no words: a word has no dot.
 _ONE_WORD = ".*"
@@ -61,7 +66,9 @@ class TopicRouter:
         self._root = _Node()
 
     def check(self, binding: Binding) -> None:
-        """Refuse nothing: every key is a pattern, and arguments mean nothing."""
+        """Refuse a pattern with too many `#`; arguments mean nothing."""
+        if _edges_of(binding.routing_key).count(_ANY_WORDS) > HASHES_MAX:
+            raise precondition_failed(f"a binding key has at most {HASHES_MAX} '#'")
 
     def bind(self, binding: Binding) -> None:
         node = self._root

@@ -37,7 +37,7 @@ _TEXTS: Final = {
     "x-queue-type": ("classic", "quorum", "stream", "nonsense"),
     "x-queue-mode": ("lazy", "default"),
     "x-dead-letter-strategy": ("at-most-once", "at-least-once"),
-    "x-dead-letter-routing-key": KEYS,
+    "x-dead-letter-routing-key": (*KEYS, "k" * 255, "k" * 256, "\udcff"),
     "x-delayed-type": EXCHANGE_TYPES,
     "x-match": ("all", "any", "all-with-x", "any-with-x", "nonsense"),
     "hash-header": ("a", "b"),
@@ -195,7 +195,7 @@ class Speaker:
         if sort in _SWITCHES:
             return Field("t", bool(random.getrandbits(1)))
         if sort in ("x-dead-letter-exchange", "alternate-exchange"):
-            return longstr(self._exchange())
+            return longstr(self._exchange() if random.random() < 0.95 else "e" * 300)
         return random.choice((
             Field("A", []), Field("F", {}), Field("V", None), Field("T", 2**63), Field("d", 1.5),
         ))  # fmt: skip
