@@ -42,6 +42,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "replay": Command("amqpbroker.cli.replay", "say it again, and show what is answered else"),
     "fuzz": Command("amqpbroker.cli.fuzz", "attack a broker with hostile clients"),
     "certs": Command("amqpbroker.cli.certs", "make certificates for trying out TLS"),
+    "user": Command("amqpbroker.cli.user", "say who may log in to a broker, and do what there"),
+    "vhost": Command("amqpbroker.cli.vhost", "add, delete and list a broker's virtual hosts"),
     "config": Command("amqpbroker.cli.config", "check a configuration file; show what is in force"),
 }
 

@@ -85,6 +85,7 @@ def run(values: argparse.Namespace) -> int:
     import attrs
 
     from amqpbroker.server import run as server
+    from amqpbroker.server.control_path import ControlUnavailable
     from amqpbroker.server.tls import WrongCertificate
 
     gc.freeze()
@@ -98,9 +99,9 @@ def run(values: argparse.Namespace) -> int:
             listeners,
             tls_listeners,
             ready_lines=_ready_lines(settings),
-            beside=_beside(values, chosen, parent_id),
+            beside=_beside(values, chosen, settings, parent_id),
         )
-    except WrongCertificate as error:
+    except (WrongCertificate, ControlUnavailable) as error:
         print(f"amqpbroker: {error}", file=sys.stderr)
         for listener in (*listeners, *tls_listeners):
             listener.close()
@@ -109,12 +110,21 @@ def run(values: argparse.Namespace) -> int:
 
 
 def _beside(
-    values: argparse.Namespace, chosen: Mapping[str, Chosen], parent_id: int
+    values: argparse.Namespace,
+    chosen: Mapping[str, Chosen],
+    settings: "Settings",
+    parent_id: int,
 ) -> "list[Beside]":
-    """What runs with the server, by the options that ask for it."""
+    """What runs with the server, by the options that ask for it; raises `ControlUnavailable`."""
+    from amqpbroker.server.control_path import in_runtime_directory
     from amqpbroker.server.reload import ReloadOnHangup
 
     beside: list[Beside] = [ReloadOnHangup(lambda: _read_again(values, chosen))]
+    port = settings.port or settings.tls_port
+    if control_path := settings.control_path or in_runtime_directory(port or 0):
+        from amqpbroker.server.control import ControlSocket
+
+        beside.append(ControlSocket(control_path))
     if values.exit_with_parent:
         from amqpbroker.server.parent import StopWithParent
 

@@ -164,6 +164,13 @@ _LOGIN: Final = (
         shape=Shape.LIST,
     ),
 )  # fmt: skip
+_ADMINISTERING: Final = (
+    Setting(
+        "control", "control_path", str, "", "PATH",
+        "the Unix socket over which 'amqpbroker user' and 'amqpbroker vhost' reach the broker; "
+        "without it control.sock in the data directory, or a socket in XDG_RUNTIME_DIR",
+    ),
+)  # fmt: skip
 _WATCHING: Final = (
     Setting(
         "log-level", "log_level", options.log_level, "warning", "LEVEL",
@@ -184,6 +191,7 @@ SECTIONS: Final[Mapping[str, tuple[Setting, ...]]] = {
     "Store": _STORE,
     "Messages": _MESSAGES,
     "Users and virtual hosts": _LOGIN,
+    "Administering it": _ADMINISTERING,
     "Limits before login": _BEFORE_LOGIN,
     "Watching it": _WATCHING,
 }

@@ -3,12 +3,13 @@
 Clients' requests have `topology.py`; these are the requests of whoever administers the broker, by
 whatever way they come.  They raise `OperatorError` and leave everything as it was when they
 cannot be done.  What a change takes away from clients it takes at once: connections of a deleted
-user or vhost are closed (S-075), permissions count from the next request on.
+user or vhost are closed (S-075), permissions count from the next request on.  The journal is told.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from amqpbroker.engine import roster
 from amqpbroker.engine.access import User, check_name
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import EVERYTHING, Permissions, TopicPermissions
@@ -26,6 +27,7 @@ DEFAULT_QUEUE_TYPES: Final = ("classic", "quorum")
 def put_user(broker: "Broker", user: User) -> None:
     """Add a user, or change the one of that name; its connections stay as they are."""
     broker.users.put(user)
+    roster.keep_user(broker.journal, user)
 
 
 def delete_user(broker: "Broker", name: str) -> None:
@@ -34,6 +36,7 @@ def delete_user(broker: "Broker", name: str) -> None:
     broker.close_connections(lambda one: one.user.name == name, f"user '{name}' is deleted")
     broker.permissions.forget(user_name=name)
     broker.user_limits.pop(name, None)
+    roster.forget(broker.journal, user_name=name)
 
 
 def set_user_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
@@ -56,6 +59,7 @@ def add_vhost(broker: "Broker", name: str, *, default_queue_type: str | None = N
 def delete_vhost(broker: "Broker", name: str) -> None:
     """Delete a vhost with all that is in it, and close its connections."""
     broker.delete_vhost(name)
+    roster.forget(broker.journal, vhost_name=name)
 
 
 def set_vhost_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
@@ -81,12 +85,14 @@ def set_permissions(
     """Let a user in to a vhost, to do what *permissions* say."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.set(user_name, vhost_name, permissions)
+    roster.keep_permissions(broker.journal, user_name, vhost_name, permissions)
 
 
 def clear_permissions(broker: "Broker", user_name: str, vhost_name: str) -> None:
     """Let a user in to a vhost no more.  Who is in may do nothing there."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.clear(user_name, vhost_name)
+    roster.keep_permissions(broker.journal, user_name, vhost_name, None)
 
 
 def set_topic_permissions(
@@ -99,6 +105,7 @@ def set_topic_permissions(
     """Limit the routing keys that a user may use at a topic exchange (S-337)."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.set_topic(user_name, vhost_name, exchange_name, permissions)
+    roster.keep_topic_permissions(broker.journal, user_name, vhost_name, exchange_name, permissions)
 
 
 def clear_topic_permissions(
@@ -106,7 +113,14 @@ def clear_topic_permissions(
 ) -> None:
     """Limit them no more: at one exchange, or at any."""
     _check_both(broker, user_name, vhost_name)
-    broker.permissions.clear_topic(user_name, vhost_name, exchange_name)
+    cleared = [
+        exchange
+        for user, vhost, exchange, _ in broker.permissions.topics()
+        if (user, vhost) == (user_name, vhost_name) and exchange_name in (None, exchange)
+    ]
+    for exchange in cleared:
+        broker.permissions.clear_topic(user_name, vhost_name, exchange)
+        roster.keep_topic_permissions(broker.journal, user_name, vhost_name, exchange, None)
 
 
 def _check_both(broker: "Broker", user_name: str, vhost_name: str) -> None:

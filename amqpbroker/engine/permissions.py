@@ -205,16 +205,13 @@ class PermissionTable:
         rows[exchange_name] = row
         self._note(user_name, vhost_name)
 
-    def clear_topic(
-        self, user_name: str, vhost_name: str, exchange_name: str | None = None
-    ) -> None:
-        """Limit them no more: at one exchange, or at any."""
+    def clear_topic(self, user_name: str, vhost_name: str, exchange_name: str) -> None:
+        """Limit them no more."""
         rows = self._topics.get((user_name, vhost_name), {})
-        for name in [exchange_name] if exchange_name is not None else list(rows):
-            rows.pop(name, None)
-        if not rows:
-            self._topics.pop((user_name, vhost_name), None)
-        self._note(user_name, vhost_name)
+        if rows.pop(exchange_name, None) is not None:
+            if not rows:
+                del self._topics[user_name, vhost_name]
+            self._note(user_name, vhost_name)
 
     def forget(self, *, user_name: str | None = None, vhost_name: str | None = None) -> None:
         """A user or a vhost is deleted, and its rows go with it."""

@@ -33,6 +33,7 @@ class Settings:
     default_password: str = attrs.field(default="guest", repr=False)
     default_vhost: str = "/"
     other_vhosts: tuple[str, ...] = ()
+    control_path: str = ""  # of the control socket; empty: where it mostly is
     log_level: str = "warning"
     has_express: bool = True  # the express lane is used (`wire/express.py`)
 

@@ -12,14 +12,13 @@ from queue import SimpleQueue
 import trio
 
 from amqpbroker.engine import administration
-from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.passwords import hashed_quickly
-from amqpbroker.engine.permissions import Permissions, TopicPermissions
 from amqpbroker.engine.policies import check_policy
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
+from amqpbroker.server.verbs import perform
 from conformance.consoles import Arguments, Refused
 
 LIMIT_S = 10.0
@@ -61,7 +60,10 @@ class EngineConsole:
 
         def call() -> None:
             try:
-                VERBS[verb](self._server.broker, arguments)
+                if (other := OTHER_VERBS.get(verb)) is not None:
+                    other(self._server.broker, arguments)
+                else:
+                    perform(self._server.broker, verb, _arguments(verb, arguments))
             except OperatorError as error:
                 answers.put(Refused(str(error)))
             except Exception as bug:
@@ -79,28 +81,16 @@ class EngineConsole:
 Verb = Callable[[Broker, Arguments], object]
 
 
-def _add_user(broker: Broker, given: Arguments) -> None:
-    password_hash = hashed_quickly(given["password"], b"salt") if given["password"] else None
-    tags = tuple(filter(None, given["tags"].split(",")))
-    administration.put_user(broker, User(given["name"], password_hash, tags))
-
-
-def _set_permissions(broker: Broker, given: Arguments) -> None:
-    permissions = Permissions(given["configure"], given["write"], given["read"])
-    administration.set_permissions(broker, given["user"], given["vhost"], permissions)
-
-
-def _set_topic_permissions(broker: Broker, given: Arguments) -> None:
-    permissions = TopicPermissions(given["write"], given["read"])
-    administration.set_topic_permissions(
-        broker, given["user"], given["vhost"], given["exchange"], permissions
-    )
-
-
-def _add_vhost(broker: Broker, given: Arguments) -> None:
-    administration.add_vhost(
-        broker, given["name"], default_queue_type=given.get("default_queue_type")
-    )
+def _arguments(verb: str, given: Arguments) -> dict[str, object]:
+    """What a case says, in the words of the broker's own verbs."""
+    arguments = {name: value for name, value in given.items() if value is not None}
+    if verb == "add_user":
+        password = arguments.pop("password")
+        if password:
+            arguments["password_hash"] = hashed_quickly(password, b"salt").text
+        arguments["tags"] = list(filter(None, given["tags"].split(",")))
+        arguments["may_replace"] = True
+    return arguments
 
 
 def _set_policy(broker: Broker, given: Arguments, *, is_operators: bool) -> None:
@@ -132,20 +122,8 @@ def _with_limit(limits: Mapping[str, object], given: Arguments) -> Mapping[str, 
     return {**others, given["limit"]: given["value"]} if "value" in given else others
 
 
-#: {verb of `conformance.admin`: what it does}
-VERBS: Mapping[str, Verb] = {
-    "delete_vhost": lambda broker, given: administration.delete_vhost(broker, given["name"]),
-    "add_user": _add_user,
-    "delete_user": lambda broker, given: administration.delete_user(broker, given["name"]),
-    "set_permissions": _set_permissions,
-    "clear_permissions": lambda broker, given: administration.clear_permissions(
-        broker, given["user"], given["vhost"]
-    ),
-    "set_topic_permissions": _set_topic_permissions,
-    "clear_topic_permissions": lambda broker, given: administration.clear_topic_permissions(
-        broker, given["user"], given["vhost"]
-    ),
-    "add_vhost": _add_vhost,
+#: {verb of `conformance.admin`: what it does}, where the broker has no verb of that name
+OTHER_VERBS: Mapping[str, Verb] = {
     "set_policy": partial(_set_policy, is_operators=False),
     "set_operator_policy": partial(_set_policy, is_operators=True),
     "clear_policy": lambda broker, given: administration.clear_policy(

@@ -141,7 +141,7 @@ def test_rights_are_made_once_and_again_when_they_change() -> None:
     assert second is not first
     table.set_topic("alice", "/", "news", TopicPermissions("a", "b"))
     assert table.rights("alice", "/") is not second
-    table.clear_topic("alice", "/")
+    table.clear_topic("alice", "/", "news")
     table.clear("alice", "/")
     assert table.rights("alice", "/") is None
     assert changes.seen == [("alice", "/")] * 5
@@ -151,6 +151,7 @@ def test_clearing_what_is_not_there_changes_nothing() -> None:
     changes = Changes()
 
     changes.table.clear("alice", "/")
+    changes.table.clear_topic("alice", "/", "news")
 
     assert changes.seen == []
 
