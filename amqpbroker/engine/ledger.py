@@ -65,6 +65,17 @@ class Ledger:
         tags = range(first_tag, first_tag + len(messages))
         self._unacked.update(zip(tags, map(_unacked_from, entries), strict=True))
 
+    def __getitem__(self, delivery_tag: int) -> Unacked:
+        return self._unacked[delivery_tag]
+
+    def tags(self, delivery_tag: int, *, multiple: bool) -> list[int]:
+        """The tags that `settle` would take out; none where it would raise."""
+        if not multiple:
+            return [delivery_tag] if delivery_tag in self._unacked else []
+        if delivery_tag and delivery_tag not in self._unacked:
+            return []
+        return [tag for tag in self._unacked if not delivery_tag or tag <= delivery_tag]
+
     def settle(self, delivery_tag: int, *, multiple: bool) -> list[tuple[int, Unacked]]:
         """Take out what a client names by ack, nack or reject; (tag, delivery), oldest first.
 

@@ -46,6 +46,10 @@ SERVER_PROPERTIES: Final[Table] = {
 }
 
 
+#: How a TLS client's first words begin: a record of its handshake.
+TLS_HELLO: Final = b"\x16\x03"
+
+
 class Handshake:
     """What is known of a client before its connection is open."""
 
@@ -128,6 +132,15 @@ class Handshake:
         name = properties.get("connection_name")
         if name is not None and name.kind == "S":
             self.connection_name = name.text
+
+
+def what_came(header: bytes, tls_port: int | None) -> str:
+    """What a client speaks that does not speak AMQP 0-9-1, by the first that it says."""
+    if not header.startswith(TLS_HELLO):
+        return "this is not AMQP 0-9-1"
+    if tls_port is None:
+        return "this is TLS, which is not offered here (--tls-cert offers it)"
+    return f"this is TLS, which is spoken on port {tls_port}, not on this one"
 
 
 def is_loopback(address: str) -> bool:

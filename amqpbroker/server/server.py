@@ -9,7 +9,7 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
 from typing import Final
 
@@ -88,6 +88,7 @@ class Server:
         self.held_back: dict[Session, float] = {}
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._sessions: dict[Session, None] = {}
+        self.make_session: Callable[..., Session] = Session  # for who wants them otherwise
         self._has_emptied = trio.Event()
         self._janitor = Janitor(self.broker) if tends_garbage else None
         self.after_round: Callable[[], None] | None = None  # told when all is given out and sent
@@ -191,6 +192,11 @@ class Server:
         found = [(session.peer_name, session.under_way) for session in self._sessions]
         return [f"connection {name}: {what}" for name, what in found if what is not None]
 
+    @property
+    def sessions(self) -> Collection[Session]:
+        """All clients, logged in or not."""
+        return self._sessions.keys()
+
     def account(self, byte_count: int) -> None:
         """Note that a session holds so many bytes more, or less, for its client."""
         self._unsent_bytes += byte_count
@@ -230,7 +236,7 @@ class Server:
         peer_name = peer_name_of(address)
         now = trio.current_time()
         arrived = now if arrived is None else arrived
-        session = Session(
+        session = self.make_session(
             self,
             transport,
             peer_address,

@@ -28,7 +28,8 @@ from typing import Final
 
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.connection import Connection as EngineConnection
-from amqpbroker.server.handshake import Handshake
+from amqpbroker.engine.ports import Outlet
+from amqpbroker.server.handshake import Handshake, what_came
 from amqpbroker.server.heartbeat import Heartbeat
 from amqpbroker.server.house import House
 from amqpbroker.server.methods import HANDLERS, ContentReply
@@ -74,8 +75,6 @@ PASS_SECONDS: Final = 0.01
 #: messages, more copying of what a read cut in two.  Speed: with bodies of 100 kB 77 to 99 us a
 #: message, with half as much 98 to 105; no difference to small ones (2026-11-27).
 READ_BYTES: Final = 512 * 1024
-#: How a TLS client's first words begin: a record of its handshake.
-TLS_HELLO: Final = b"\x16\x03"
 
 
 class Phase(Enum):
@@ -274,6 +273,13 @@ class Session:
             self._engine.is_congested = True
 
     def _update_interest(self) -> None:
+        """Wait for what the socket is wanted for."""
+        interest = self._wanted_interest()
+        if interest != self._interest:
+            self._interest = interest
+            self._house.reactor.change(self._transport, interest)
+
+    def _wanted_interest(self) -> int:
         """Read from whom something is expected, and ask for room where output waits (S1)."""
         is_expected = self._wire.state is not State.CLOSED and not (
             self._is_blocked or self._is_held_back or self._has_more
@@ -283,9 +289,7 @@ class Session:
             interest = WRITE
         elif self._outbox.is_waiting:
             interest |= WRITE
-        if interest != self._interest:
-            self._interest = interest
-            self._house.reactor.change(self._transport, interest)
+        return interest
 
     # What the client says
 
@@ -326,18 +330,9 @@ class Session:
         if isinstance(event, HeaderReceived):
             self._send(0, self._handshake.start())
         else:
-            logger.warning("%s: %s", self.peer_name, self._what_came(event.header))
+            logger.warning("%s: %s", self.peer_name, what_came(event.header, self._house.tls_port))
             self._outbox.add(event.answer)
             self._part()
-
-    def _what_came(self, header: bytes) -> str:
-        """What a client speaks that does not speak AMQP 0-9-1."""
-        if not header.startswith(TLS_HELLO):
-            return "this is not AMQP 0-9-1"
-        tls_port = self._house.tls_port
-        if tls_port is None:
-            return "this is TLS, which is not offered here (--tls-cert offers it)"
-        return f"this is TLS, which is spoken on port {tls_port}, not on this one"
 
     def _perform_on_connection(self, method: Method) -> None:
         if isinstance(method, m.ConnectionClose):
@@ -379,7 +374,7 @@ class Session:
             self._engine = self._house.broker.connect(
                 user,
                 method.virtual_host,
-                self._outlet,
+                self._engine_outlet(self._outlet, handshake),
                 wants_cancel_notify="consumer_cancel_notify" in handshake.capabilities,
             )
         except ConnectionException as error:
@@ -398,6 +393,10 @@ class Session:
                 lambda: self._end("missed heartbeats from the client"),
             )
         self._send(0, m.ConnectionOpenOk())
+
+    def _engine_outlet(self, outlet: Outlet, handshake: Handshake) -> Outlet:
+        """What the engine is given to tell the client by: the session's own outlet."""
+        return outlet
 
     def _perform_on_channel(self, number: int, method: Method) -> None:
         engine = self._engine

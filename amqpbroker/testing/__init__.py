@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from amqpbroker.testing.barriers import StillOutstanding as StillOutstanding
     from amqpbroker.testing.clock import Clock as Clock
     from amqpbroker.testing.durations import Duration as Duration
+    from amqpbroker.testing.faults import Faults as Faults
+    from amqpbroker.testing.journeys import Journey as Journey
     from amqpbroker.testing.local_broker import LocalBroker as LocalBroker
     from amqpbroker.testing.local_broker import async_broker as async_broker
     from amqpbroker.testing.local_broker import broker as broker
@@ -33,6 +35,8 @@ _HOMES = {
     "Clock": "clock",
     "Duration": "durations",
     "ExchangeHandle": "vhost_handle",
+    "Faults": "faults",
+    "Journey": "journeys",
     "LocalBroker": "local_broker",
     "Published": "published",
     "PublishedMessage": "publish_record",

@@ -29,8 +29,11 @@ from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.testing import snapshot
 from amqpbroker.testing.barriers import TIMEOUT_SECONDS, Barriers
 from amqpbroker.testing.clock import Clock
+from amqpbroker.testing.faults import DEFAULT_SEED, Faults
+from amqpbroker.testing.journeys import JOURNEYS_MAX, Journey, Journeys
 from amqpbroker.testing.kit_client import find_vhost
-from amqpbroker.testing.publish_record import PublishedMessage, PublishRecord
+from amqpbroker.testing.messages import SeenMessage
+from amqpbroker.testing.publish_record import PublishRecord
 from amqpbroker.testing.published import Published, query_of
 from amqpbroker.testing.server_thread import ServerThread
 from amqpbroker.testing.snapshot import Snapshot
@@ -42,6 +45,8 @@ T = TypeVar("T")
 #: When messages make the process larger than this, publishers wait, as RabbitMQ's do.
 MEMORY_LIMIT_BYTES: Final = 1024 * 1024 * 1024
 _BACKLOG: Final = 128
+#: How many journeys an error lists.
+_LISTED_MAX: Final = 5
 
 
 class BrokerOptions(TypedDict, total=False):
@@ -53,6 +58,10 @@ class BrokerOptions(TypedDict, total=False):
     """When messages make the process larger than this, publishers wait (1 GiB)."""
     message_bytes_max: int
     """The largest message body (16 MiB)."""
+    seed: int
+    """What the chance of faults comes from (1)."""
+    journeys: int
+    """How many messages' journeys are kept (10,000)."""
 
 
 class LocalBroker:
@@ -93,8 +102,11 @@ class LocalBroker:
         self.publish_record = PublishRecord()
         self.engine.watch(self.publish_record)
         self.engine.watch_events(self.publish_record)
-        #: What became of a message that was published, a line each; put there by journeys.
-        self.story_of: Callable[[PublishedMessage], list[str]] = lambda _: []
+        #: What goes wrong when a test says so.
+        self.faults = Faults(self.server, self.look, options.get("seed", DEFAULT_SEED))
+        self._journeys = Journeys(self.engine, options.get("journeys", JOURNEYS_MAX))
+        if options.get("journeys", 1):
+            self._journeys.start()
         self._thread.start()
 
     def __repr__(self) -> str:
@@ -205,6 +217,40 @@ class LocalBroker:
             self.publish_record.forget()
 
         self.look(restore)
+
+    def journey(self, message: SeenMessage | Callable[[SeenMessage], bool]) -> Journey:
+        """What happened to a message, and why: `str` of it is the story.
+
+        The message is one that `published` has given, or a predicate that one message fits.
+        Raises `LookupError` when there is none, or more than one.
+        """
+        if isinstance(message, SeenMessage):
+            content = message.content
+            found = self.look(lambda: self._journeys.of_content(content))
+            if found is None:
+                raise LookupError(f"no journey of {message!r} is kept")
+            return found
+        found = self.journeys(message)
+        if len(found) != 1:
+            listed = "".join(f"\n{journey}" for journey in found[:_LISTED_MAX])
+            raise LookupError(f"{len(found)} messages fit, not 1{listed}")
+        return found[0]
+
+    def journeys(
+        self, fits: Callable[[SeenMessage], bool] = lambda _: True, *, vhost: str | None = None
+    ) -> list[Journey]:
+        """The journeys that are kept of messages that fit, oldest first."""
+        kept = self.look(lambda: list(self._journeys))
+        return [
+            journey
+            for journey in kept
+            if vhost in {None, journey.vhost_name} and fits(SeenMessage(journey.message))
+        ]
+
+    def story_of(self, message: SeenMessage) -> list[str]:
+        """The lines of a message's journey, for an error; none if it is not kept."""
+        journey = self.look(lambda: self._journeys.of_content(message.content))
+        return [] if journey is None else journey.lines()[1:]
 
     # Waiting
 

@@ -22,6 +22,11 @@ class SeenMessage:
         self.raw = message
 
     @property
+    def content(self) -> bytes:
+        """Properties and body as they were on the wire; the very object that the engine knows."""
+        return self._message.content
+
+    @property
     def body(self) -> bytes:
         """The body."""
         return self.raw.body

@@ -107,7 +107,8 @@ def test_a_failure_lists_what_came_closest(channel: RawChannel, vhost: VHostHand
     with pytest.raises(AssertionError) as caught:
         vhost.published("orders.*").with_json({"id": 1}).with_headers(tenant="b").once()
 
-    assert str(caught.value).splitlines() == [
+    lines = [line for line in str(caught.value).splitlines() if not line.startswith("      | ")]
+    assert lines == [
         f"expected 1 message published in vhost '{vhost.name}' with routing key 'orders.*', "
         "JSON {'id': 1}, headers {'tenant': 'b'}; found 0",
         "  - <PublishedMessage exchange='shop' routing_key='orders.new' '{\"id\": 2}'>",
