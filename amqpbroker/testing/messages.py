@@ -24,7 +24,7 @@ class SeenMessage:
     @property
     def content(self) -> bytes:
         """Properties and body as they were on the wire; the very object that the engine knows."""
-        return self._message.content
+        return self.raw.content
 
     @property
     def body(self) -> bytes:
