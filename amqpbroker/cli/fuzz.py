@@ -151,6 +151,8 @@ async def _fuzz(values: argparse.Namespace, tally: Tally) -> int:
         if values.replay is not None:
             return await _replay(target, values.replay)
         findings = await _play(target, values, tally)
+        if isinstance(target, LocalBroker):
+            await target.settle()
     findings += [Finding(problem, ()) for problem in target.problems()]
     if isinstance(target, LocalBroker) and findings:
         findings = await _narrowed(findings)

@@ -94,7 +94,6 @@ class Conversation:
         """Play it; what the server did wrong is in `faults`.  Raises `OSError`."""
         try:
             for step in self.case.steps:
-                self._listener.done(step)
                 await self._perform(step)
                 for number, peer in self._peers.items():
                     self._drain(number, peer)
@@ -107,6 +106,7 @@ class Conversation:
     async def _perform(self, step: Step) -> None:
         number = step.connection
         if isinstance(step, Connect):
+            self._listener.done(step)
             reader = StrictReader(step.frame_max, lambda said: self._heard(number, said))
             self._peers[number] = _Peer(await self._connect(), reader, goes_on=step.goes_on)
             return
@@ -114,7 +114,9 @@ class Conversation:
         if peer.is_over:
             return
         if isinstance(step, Send):
-            await self._open_again(peer)
+            await self._open_again(number, peer)
+        self._listener.done(step)
+        if isinstance(step, Send):
             start = 0
             for cut in (*step.cuts, len(step.raw)):
                 await self._send(peer, step.raw[start:cut])
@@ -142,12 +144,14 @@ class Conversation:
         peer.socket.close()
         peer.is_over = True
 
-    async def _open_again(self, peer: _Peer) -> None:
+    async def _open_again(self, number: int, peer: _Peer) -> None:
         """Go on with the channels that the server has closed."""
         channels, peer.closed_channels = peer.closed_channels, []
         for channel in channels:
-            close_ok = method_unit(channel, m.ChannelCloseOk())
-            await self._send(peer, close_ok.raw + method_unit(channel, m.ChannelOpen()).raw)
+            close_ok = method_unit(channel, m.ChannelCloseOk()).raw
+            answer = Send(number, close_ok + method_unit(channel, m.ChannelOpen()).raw)
+            self._listener.done(answer)
+            await self._send(peer, answer.raw)
 
     async def _send(self, peer: _Peer, raw: bytes) -> None:
         view = memoryview(raw)

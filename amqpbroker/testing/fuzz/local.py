@@ -25,6 +25,10 @@ from amqpbroker.testing.fuzz.strict import Fault
 
 #: How long the healthy client has to finish what it is at, in seconds.
 _END_SECONDS: Final = 1.0
+#: How long the ends of the last connections may take to be noticed, in seconds.
+_SETTLE_SECONDS: Final = 0.1
+#: What the healthy client's messages under way and a few odd names may hold, in bytes.
+_HELD_BYTES_MAX: Final = 1024 * 1024
 _COLLECT_SECONDS: Final = 1.0
 _SERVER_TASKS: Final = ("Reactor.run", "Timekeeper.run")
 
@@ -61,6 +65,15 @@ class LocalBroker:
         """What has gone wrong since the last call."""
         problems, self._problems = self._problems, []
         return problems
+
+    async def settle(self) -> None:
+        """All cases are over and swept: see that the broker keeps nothing for them."""
+        await trio.sleep(_SETTLE_SECONDS)
+        engine = self.server.broker
+        if len(engine.connections) > 1:
+            self.note(f"{len(engine.connections)} connections are left, and one is open")
+        if engine.held_bytes > _HELD_BYTES_MAX:
+            self.note(f"the broker counts {engine.held_bytes} bytes of messages, and all are gone")
 
     def note(self, problem: str) -> None:
         """Something is wrong."""

@@ -232,7 +232,8 @@ class StrictReader:
             if channel is not None and not channel.is_closing:
                 del self._channels[said.channel]
         elif channel is None or channel.is_closing:
-            raise Fault(f"{name} on channel {said.channel}, which is not open (X5)")
+            values = " ".join(map(str, said.values))
+            raise Fault(f"{name} {values} on channel {said.channel}, which is not open (X5)")
         elif channel.content is not None:
             raise Fault(f"{name} in the middle of a content (X3)")
         else:
