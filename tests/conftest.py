@@ -10,6 +10,7 @@ on the code alone.  ``--hypothesis-profile explore`` draws new ones, and more of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from certificates import Certificates
+
+os.environ["AMQPBROKER_MEMORY"] = "on"  # a broker keeps nothing, unless a test tells it to
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=2000)

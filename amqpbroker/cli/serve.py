@@ -33,6 +33,8 @@ _EPILOG: Final = """\
 examples:
   amqpbroker serve                          on amqp://guest:guest@127.0.0.1:5672/
   amqpbroker serve --port 0                 on any free port; the first line says which
+  amqpbroker serve --memory                 keeps nothing when it ends
+  amqpbroker serve --data-dir ./data        keeps durable queues and their messages there
   amqpbroker serve --memory-limit 512MiB    publishers wait when messages take more
   amqpbroker serve --config broker.toml     with the settings of a file
   amqpbroker serve --tls-cert server.pem --tls-key server-key.pem    also on amqps://...:5671/
@@ -101,12 +103,20 @@ def run(values: argparse.Namespace) -> int:
             ready_lines=_ready_lines(settings),
             beside=_beside(values, chosen, settings, parent_id),
         )
-    except (WrongCertificate, ControlUnavailable) as error:
-        print(f"amqpbroker: {error}", file=sys.stderr)
+    except (WrongCertificate, ControlUnavailable, server.StoreError) as error:
+        print(f"amqpbroker: {_reason(error)}", file=sys.stderr)
         for listener in (*listeners, *tls_listeners):
             listener.close()
         return 1
     return 0
+
+
+def _reason(error: Exception) -> str:
+    """Why the broker does not start, in one line."""
+    from amqpbroker.cli.store_trouble import explain
+    from amqpbroker.server.run import StoreError
+
+    return explain(error) if isinstance(error, StoreError) else str(error)
 
 
 def _beside(

@@ -125,8 +125,23 @@ _BEFORE_LOGIN: Final = (
 _STORE: Final = (
     Setting(
         "memory", "is_in_memory", options.on_or_off, "off", "on|off",
-        "keep everything in memory, nothing on disk (so far the only store)",
+        "keep everything in memory, nothing on disk",
         shape=Shape.FLAG,
+    ),
+    Setting(
+        "data-dir", "data_dir", str, "", "DIR",
+        "where durable queues and their messages are kept; empty for amqpbroker/default in the "
+        "user's state directory ($XDG_STATE_HOME, or ~/.local/state)",
+    ),
+    Setting(
+        "fsync", "syncs", options.on_or_off, "on", "on|off",
+        "confirm a message when the disk has it; off confirms when the operating system has it, "
+        "and a power cut loses what was confirmed just before",
+    ),
+    Setting(
+        "disk-free-limit", "disk_free_limit_bytes", options.size, "50MiB", "SIZE",
+        "when the disk has less free than this, publishers wait",
+        unit="bytes",
     ),
 )  # fmt: skip
 _MESSAGES: Final = (

@@ -231,7 +231,7 @@ class Channel:
             self._confirms.accept(len(messages))
             self.connection.to_tell[self] = None
             if is_kept:
-                self._confirms.wait_for(self.connection.broker.journal.open_number)
+                self._confirms.wait_for(self.connection.broker.journal.told_number)
 
     def _offer(self, message: Message, queues: tuple[Queue, ...]) -> bool:
         """Offer a message to queues that may refuse it; whether all have taken it."""
@@ -250,7 +250,7 @@ class Channel:
                 self._confirms.accept(1)
             self.connection.to_tell[self] = None
             if any(queue.entries is not None for queue in queues):
-                self._confirms.wait_for(self.connection.broker.journal.open_number)
+                self._confirms.wait_for(self.connection.broker.journal.told_number)
         return not has_refused
 
     def _return(self, message: Message) -> None:

@@ -76,7 +76,7 @@ class QueueEntries:
         self.kept_count -= len(positions)
         self.journal.leave(self.queue_id, positions)
 
-    def recovered(self) -> Runs:
+    def restored(self) -> Runs:
         """What the journal has of the queue from the last process; it is counted as kept now."""
         runs = self.journal.entries(self.queue_id)
         self.kept_count += sum(runs.counts)

@@ -141,18 +141,26 @@ class KeptFifoOrder:
         """Take in a new message; its position."""
         return self.append((message,))
 
-    def recover(self, messages: Iterable[tuple[int, Message]]) -> None:
-        """Take in messages of the last process, by their ids, which ascend."""
-        for entry_id, message in messages:
-            self._head.append(message)
-            self._head_bytes += len(message.content)
-            _add_run(self._runs, self._level_position + entry_id, 1)
+    def restore(self, entry_id: int, message: Message, *, was_delivered: bool) -> int:
+        """Take in a message of the last process, behind those with lower ids; its position."""
+        position = self._level_position + entry_id
+        self._head.append(message)
+        self._head_bytes += len(message.content)
+        _add_run(self._runs, position, 1)
+        self.recovered_count += was_delivered
+        return position
 
-    def recover_paged(self, runs: Runs) -> None:
-        """Take in messages of the last process, which stay where the journal has them."""
-        for first, count in _pieces(runs):
+    def restore_paged(self, runs: Runs, fresh_id: int) -> None:
+        """Take in messages of the last process, which stay where the journal has them.
+
+        Those below *fresh_id* may have been delivered then.
+        """
+        mean_bytes = runs.byte_count // max(sum(runs.counts), 1)
+        count_max = min(max(CHUNK_BYTES // max(mean_bytes, 1), 1), CHUNK_COUNT)
+        for first, count in _pieces(runs, count_max):
+            self.recovered_count += min(max(fresh_id - first, 0), count)
             chunk = self._chunks[-1] if self._chunks else None
-            if chunk is None or chunk.count + count > CHUNK_COUNT:
+            if chunk is None or chunk.count + count > count_max:
                 chunk = Chunk()
                 chunk.messages, chunk.number = None, self._journal.safe_number
                 self._chunks.append(chunk)
@@ -276,12 +284,16 @@ class KeptFifoOrder:
 
     def _load_chunk(self) -> None:
         """Bring the next chunk to the head."""
-        chunk = self._chunks.popleft()
-        self._behind_count -= chunk.count
-        messages, chunk.messages = chunk.messages, []
+        chunk = self._chunks[0]
+        messages = chunk.messages
+        was_paged = messages is None
         if messages is None:
             assert self._read_back is not None
             messages = self._read_back(Runs(chunk.firsts, chunk.counts))
+        self._chunks.popleft()
+        self._behind_count -= chunk.count
+        chunk.messages = []  # so that it is not paged now
+        if was_paged:
             held_bytes = _bytes_of(messages) + chunk.count * _OVERHEAD_BYTES
             self._note_paged(chunk, is_paged=False, held_bytes=held_bytes)
         if self._to_page and self._to_page[0] is chunk:
@@ -326,11 +338,11 @@ def _add_run(runs: deque[tuple[int, int]], first: int, count: int) -> None:
     runs.append((first, count))
 
 
-def _pieces(runs: Runs) -> Iterator[tuple[int, int]]:
-    """The runs, none longer than a chunk."""
+def _pieces(runs: Runs, count_max: int) -> Iterator[tuple[int, int]]:
+    """The runs, none longer than *count_max*."""
     for run_first, run_count in zip(runs.firsts, runs.counts, strict=True):
-        for start in range(0, run_count, CHUNK_COUNT):
-            yield run_first + start, min(CHUNK_COUNT, run_count - start)
+        for start in range(0, run_count, count_max):
+            yield run_first + start, min(count_max, run_count - start)
 
 
 def _positions(runs: Iterable[tuple[int, int]]) -> Positions:

@@ -301,6 +301,7 @@ class Runs(NamedTuple):
 
     firsts: Sequence[int]
     counts: Sequence[int]
+    byte_count: int = 0  # about how many bytes they have, where that is known
 
 
 class Journal(Protocol):
@@ -318,6 +319,12 @@ class Journal(Protocol):
     keeps: bool  # False: nothing outlives the process, so nothing need be told
     is_clean: bool  # the last process came to its end in peace, and nothing has been told since
     open_number: int  # of the transaction to which what is told now belongs
+
+    @property
+    def told_number(self) -> int:
+        """The number of the last transaction to which anything that was told belongs."""
+        ...
+
     safe_number: int
     demand_count: int  # how often something was told whose answer should wait until it is safe
 
@@ -371,6 +378,7 @@ class NoJournal:
     keeps = False
     is_clean = True
     open_number = 0
+    told_number = 0
     safe_number = 0
     demand_count = 0
 

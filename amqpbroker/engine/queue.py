@@ -38,11 +38,11 @@ from amqpbroker.engine.disuse import Disuse
 from amqpbroker.engine.entries import QueueEntries
 from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.limits import LengthLimit
+from amqpbroker.engine.lock import locked
 from amqpbroker.engine.orders import delivery_limit_of, failures_of, order_of
 from amqpbroker.engine.policy_keys import NO_DEFINITION, Definition
 from amqpbroker.engine.queue_arguments import QueueRules, rules_of
 from amqpbroker.engine.schedule import Appointment
-from amqpbroker.spec.errors import resource_locked
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.table import Table
 
@@ -236,6 +236,41 @@ class Queue:
         held_bytes = len(message.content) + MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
+
+    def restore(self, fresh_id: int) -> None:
+        """Take in what the journal has from the last process.
+
+        Entries below *fresh_id* may have been delivered then, and are redelivered.
+        """
+        assert self.entries is not None, self
+        runs, order = self.entries.restored(), self.order
+        if self.is_plain and isinstance(order, KeptFifoOrder):
+            order.restore_paged(runs, fresh_id)
+            self.has_large = runs.byte_count > sum(runs.counts) * LARGE_BYTES
+            self.note_paging()
+            return
+        ids = (
+            first + offset
+            for first, count in zip(*runs[:2], strict=True)
+            for offset in range(count)
+        )
+        for entry_id, (entered_ms, message) in zip(ids, self.entries.read_timed(runs), strict=True):
+            if self._present is not None:
+                self._present.admit(message)
+            if self.limit is not None:
+                self.limit.added((message,))
+            position = order.restore(entry_id, message, was_delivered=entry_id < fresh_id)
+            self._take_in(position, message, entered_ms)
+        self.broker.to_dispatch[self] = None
+
+    @property
+    def fresh_id(self) -> int | None:
+        """The id of the first entry that was never delivered; None where that is not known."""
+        order = self.order
+        if not isinstance(order, KeptFifoOrder) or order.recovered_count:
+            return None if self.delivered_count or order.are_redelivered else 0
+        position = order.fresh_position
+        return self.broker.journal.reserve(1) if position is None else position
 
     def note_paging(self) -> None:
         """Account for the messages that have left memory, or come back to it."""
@@ -556,12 +591,3 @@ class Queue:
         self._forget_disuse()
         if self._expiry is not None:
             self._expiry.cancel()
-
-
-def locked(queue: Queue) -> Exception:
-    """405, for a queue that is exclusive to another connection (S-160)."""
-    return resource_locked(
-        f"cannot obtain exclusive access to locked {queue}. It could be originally declared on "
-        "another connection or the exclusive property value does not match that of the original "
-        "declaration."
-    )

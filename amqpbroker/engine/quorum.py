@@ -74,8 +74,15 @@ class QuorumOrder:
 
     def append_one(self, message: Message) -> int:
         """Take in a new message; its position."""
+        return self._kind_of(message).append_one(message)
+
+    def restore(self, entry_id: int, message: Message, *, was_delivered: bool) -> int:
+        """Take in a message of the last process; its position."""
+        return self._kind_of(message).restore(entry_id, message, was_delivered=was_delivered)
+
+    def _kind_of(self, message: Message) -> ReadyOrder:
         is_high = (message.properties.priority or 0) >= _HIGH_PRIORITY
-        return (self._high if is_high else self._low).append_one(message)
+        return self._high if is_high else self._low
 
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, behind those that came back before."""

@@ -65,6 +65,10 @@ class ReadyOrder(Protocol):
         """Take in a new message; its position."""
         ...
 
+    def restore(self, entry_id: int, message: Message, *, was_delivered: bool) -> int:
+        """Take in a message of the last process, behind those with lower ids; its position."""
+        ...
+
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, to its old place."""
         ...
@@ -146,6 +150,10 @@ class FifoOrder:
         """Take in a new message; its position."""
         self._fresh.append(message)
         return self._first_position + len(self._fresh) - 1
+
+    def restore(self, entry_id: int, message: Message, *, was_delivered: bool) -> int:
+        """Never asked: no journal has its messages."""
+        raise AssertionError(entry_id)
 
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, to its old place."""
@@ -237,9 +245,16 @@ class PriorityOrder:
 
     def append_one(self, message: Message) -> int:
         """Take in a new message; its position."""
+        return self._level_of(message).append_one(message)
+
+    def restore(self, entry_id: int, message: Message, *, was_delivered: bool) -> int:
+        """Take in a message of the last process; its position."""
+        return self._level_of(message).restore(entry_id, message, was_delivered=was_delivered)
+
+    def _level_of(self, message: Message) -> ReadyOrder:
         level = min(message.properties.priority or 0, len(self._levels) - 1)
         self._highest = max(self._highest, level)
-        return self._levels[level].append_one(message)
+        return self._levels[level]
 
     def put_back(self, position: int, message: Message) -> None:
         """Take back a delivered message, to its old place."""

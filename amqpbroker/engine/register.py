@@ -20,12 +20,14 @@ from amqpbroker.engine.routing.router import Binding
 from amqpbroker.spec.table import Table, decode_table, encode_table
 
 if TYPE_CHECKING:
-    from amqpbroker.engine.ports import Journal, RecordKey
+    from amqpbroker.engine.ports import Journal, Json, RecordKey
 
 VHOST: Final = "vhost"
 EXCHANGE: Final = "exchange"
 QUEUE: Final = "queue"
 BINDING: Final = "binding"
+#: Of a queue whose broker ended in peace: entries from this id on were never delivered.
+FRESH_ID: Final = "fresh_id"
 
 
 class Register:
@@ -50,13 +52,7 @@ class Register:
         if not self._keeps(part):
             return
         if isinstance(part, Queue):
-            assert part.entries is not None, part
-            record = {
-                "id": part.entries.queue_id,
-                "auto_delete": part.auto_delete,
-                "arguments": written(part.arguments),
-            }
-            self._journal.put(QUEUE, (self._vhost_name, part.name), record)
+            self._journal.put(QUEUE, (self._vhost_name, part.name), _queue_record(part))
             return
         record = {
             "type": part.type,
@@ -82,6 +78,13 @@ class Register:
         if self._keeps(source) and self._keeps(binding.destination):
             self._journal.remove(BINDING, self._key(binding))
 
+    def left(self, queue: Queue) -> None:
+        """The broker comes to its end in peace: note what of the queue was never delivered."""
+        fresh_id = queue.fresh_id
+        if self._keeps(queue) and fresh_id is not None:
+            record = {**_queue_record(queue), FRESH_ID: fresh_id}
+            self._journal.put(QUEUE, (self._vhost_name, queue.name), record)
+
     def _keeps(self, part: object) -> bool:
         if not self._journal.keeps:
             return False
@@ -100,6 +103,15 @@ class Register:
             binding.routing_key,
             written(binding.arguments),
         )
+
+
+def _queue_record(queue: Queue) -> "dict[str, Json]":
+    assert queue.entries is not None, queue
+    return {
+        "id": queue.entries.queue_id,
+        "auto_delete": queue.auto_delete,
+        "arguments": written(queue.arguments),
+    }
 
 
 def written(table: Table) -> str:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from amqpbroker.engine import equivalence, queue_arguments, quorum, usage_limits
 from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.lock import locked
 from amqpbroker.engine.permissions import Operation, Rights
-from amqpbroker.engine.queue import Queue, locked
+from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, compared_arguments
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
 from amqpbroker.engine.vhost import RESERVED_PREFIX, plain_name, refuse_default

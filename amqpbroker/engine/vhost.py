@@ -77,6 +77,11 @@ class VHost:
                 self._remove_exchanges([exchange])
         self._register.closed()
 
+    def leave(self) -> None:
+        """The broker comes to its end in peace."""
+        for queue in self.queues.values():
+            self._register.left(queue)
+
     # Policies
 
     def set_policy(self, policy: Policy) -> None:

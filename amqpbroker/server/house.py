@@ -50,6 +50,11 @@ class House(Protocol):
         ...
 
     @property
+    def awaiting(self) -> "dict[Session, int]":
+        """The sessions that answer when a transaction is safe: {session: its number}."""
+        ...
+
+    @property
     def read_buffer(self) -> memoryview:
         """Where every session reads to; what is in it must be worked off or copied at once."""
         ...

@@ -1,6 +1,7 @@
 """Running a server as a process: logging, signals, the ready lines."""
 
 import logging
+import os
 import resource
 import signal
 import socket
@@ -12,6 +13,9 @@ import trio
 
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
+from amqpbroker.server.store import Store
+from amqpbroker.storage.disk import StoreLocked
+from amqpbroker.storage.scan import StoreDamaged
 
 logger = logging.getLogger("amqpbroker")
 
@@ -45,6 +49,7 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients.
 
+    Raises `StoreError` if the store cannot be opened.
     *beside* runs with the server, each from before the ready lines to the end.
     Raises `tls.WrongCertificate` for certificates that cannot be used.
     """
@@ -52,7 +57,8 @@ def run(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-    server = Server(settings, listeners, tls_listeners)
+    store = None if settings.is_in_memory else _open_store(settings)
+    server = Server(settings, listeners, tls_listeners, store=store)
     trio.run(_serve, server, list(ready_lines), list(beside))
 
 
@@ -61,6 +67,30 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return super().formatMessage(record).translate(_CONTROLS)
+
+
+class StoreError(Exception):
+    """The store in `path` cannot be opened; why is the cause."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def _open_store(settings: Settings) -> Store:
+    path = settings.data_dir or default_data_dir()
+    try:
+        return Store(
+            path, syncs=settings.syncs, disk_free_limit_bytes=settings.disk_free_limit_bytes
+        )
+    except (OSError, StoreLocked, StoreDamaged) as error:
+        raise StoreError(path) from error
+
+
+def default_data_dir() -> str:
+    """Where a broker keeps its data that was not told where."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
+    return os.path.join(state, "amqpbroker", "default")  # noqa: PTH118
 
 
 def _allow_many_files() -> None:

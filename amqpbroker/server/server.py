@@ -5,6 +5,7 @@ start     sockets are listening already when this module is imported (`cli/serve
 stop      no new clients; every connection is closed with 320; at most `DRAIN_SECONDS`
 """
 
+import contextlib
 import logging
 import secrets
 import socket
@@ -17,13 +18,17 @@ import trio
 
 from amqpbroker.engine.access import Users
 from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.restoring import restore
+from amqpbroker.server.alarms import Alarms
 from amqpbroker.server.clock import EngineClock
 from amqpbroker.server.entrance import Entrance, peer_name_of
 from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
+from amqpbroker.server.mailbox import ServerStopped
 from amqpbroker.server.reactor import Reactor
 from amqpbroker.server.session import READ_BYTES, Session
 from amqpbroker.server.settings import Settings
+from amqpbroker.server.store import Store
 from amqpbroker.server.timekeeper import Timekeeper
 from amqpbroker.server.transport import Transport
 from amqpbroker.spec.errors import connection_forced
@@ -54,9 +59,11 @@ class Server:
         tls_listeners: Sequence[socket.socket] = (),
         *,
         tends_garbage: bool = True,
+        store: Store | None = None,
     ) -> None:
         """`tends_garbage`: the process is the server's, and so is its garbage collector.
 
+        `store` keeps what outlives the process; without it nothing does.
         Raises `tls.WrongCertificate` for certificates that cannot be used.
         """
         self._listeners = listeners
@@ -73,7 +80,10 @@ class Server:
             dice=secrets.randbelow,
             vhost_names=(),
             message_bytes_max=settings.message_bytes_max,
+            journal=None if store is None else store.journal,
         )
+        self._store = store
+        restore(self.broker)
         furnish(self.broker, settings)
         self.timekeeper = Timekeeper(self._finish_calls)
         self.clock = EngineClock(self.broker, self.timekeeper)
@@ -81,7 +91,8 @@ class Server:
         self.entrance = Entrance(self, settings.half_open_max)
         self.has_express = settings.has_express
         self.properties_memo = PropertiesMemo(remember=settings.has_express)
-        self.alarm: str | None = None
+        self._alarms = Alarms(self.broker, self._unblock)
+        self.awaiting: dict[Session, int] = {}  # {session: the transaction it waits for}
         self._unsent_bytes = 0  # in all outboxes, as of their last flush
         self.to_flush: dict[Session, None] = {}
         self.to_work_off: dict[Session, None] = {}
@@ -102,6 +113,8 @@ class Server:
             self.entrance.open(listener)
         for listener in self._tls_listeners:
             self.entrance.open(listener, has_tls=True)
+        if self._store is not None:
+            self._store.start(self._alarms, self.timekeeper, self._tell_safe_soon)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             nursery.start_soon(self.timekeeper.run)
@@ -110,6 +123,10 @@ class Server:
             await stop.wait()
             await self._drain(drain_seconds)
             nursery.cancel_scope.cancel()
+        if self._store is not None:
+            for vhost in self.broker.vhosts.values():
+                vhost.leave()
+            self._store.stop()
 
     async def _drain(self, seconds: float) -> None:
         self.entrance.close()
@@ -147,6 +164,8 @@ class Server:
             for session in sessions:
                 session.work_off()
         self.dispatch()
+        if self._store is not None:
+            self._store.journal.end_round()
         if self.held_back:
             now = perf_counter()
             for session, deadline in list(self.held_back.items()):
@@ -159,6 +178,8 @@ class Server:
                 session.flush()
             self._watch_memory()  # who was dropped has left its messages; who waits must be told
         self.clock.wait()
+        if self._store is not None:
+            self._store.journal.end_round()  # who was dropped has left more
         if self.after_round is not None:
             self.after_round()
         if self.broker.to_dispatch or self.broker.deaths or self.to_work_off:
@@ -201,13 +222,16 @@ class Server:
         """Note that a session holds so many bytes more, or less, for its client."""
         self._unsent_bytes += byte_count
 
+    @property
+    def alarm(self) -> str | None:
+        """Why publishers must wait, in RabbitMQ's words; None when they need not."""
+        return self._alarms.text
+
     def _watch_memory(self) -> None:
         held_bytes = self.broker.held_bytes + self._unsent_bytes
-        if self.alarm is None:
+        if "memory" not in self._alarms:
             if held_bytes > self._room_bytes:
-                self.alarm = "low on memory"
-                if self.broker.event_witness is not None:
-                    self.broker.event_witness.alarm_set("memory")
+                self._alarms.set("memory")
                 logger.warning(
                     "memory alarm: messages take %.1f MiB of the %.1f MiB that the limit leaves "
                     "for them; publishers wait",
@@ -215,12 +239,30 @@ class Server:
                     self._room_bytes / _MIB,
                 )
         elif held_bytes <= self._room_bytes * _ALARM_END_SHARE:
-            self.alarm = None
             logger.warning("memory alarm is over")
-            if self.broker.event_witness is not None:
-                self.broker.event_witness.alarm_cleared("memory")
-            for session in self._sessions:
-                session.unblock()
+            self._alarms.clear("memory")
+
+    def _unblock(self) -> None:
+        """The last alarm is over."""
+        for session in self._sessions:
+            session.unblock()
+
+    def _tell_safe_soon(self) -> None:
+        """Called in the writer's thread: more is safe, or nothing is any more."""
+        with contextlib.suppress(ServerStopped):
+            self.reactor.call_soon_threadsafe(self._tell_safe)
+
+    def _tell_safe(self) -> None:
+        """More is safe: tell the confirms that waited for it, and give answers."""
+        assert self._store is not None
+        journal = self._store.journal
+        if journal.failure is not None:
+            self._store.look()
+        self.broker.tell_safe()
+        for session, number in list(self.awaiting.items()):
+            if number <= journal.safe_number:
+                del self.awaiting[session]
+                session.answer()
 
     def welcome(
         self,
@@ -257,6 +299,7 @@ class Server:
         """A client is gone."""
         self.entrance.left(session)
         self._sessions.pop(session, None)
+        self.awaiting.pop(session, None)
         self.held_back.pop(session, None)
         if not self._sessions:
             self._has_emptied.set()

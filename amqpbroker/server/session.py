@@ -1,14 +1,8 @@
 """One client: its socket, its handshake, and what it asks for.
 
-    OPEN    -> LEAVING  [we close: connection.close is sent, or nothing before login is over]
-    OPEN    -> PARTING  [the client closes, and is sent close-ok]
-    LEAVING -> PARTING  [connection.close-ok]
-    PARTING -> ENDED    [everything is sent]
-    any     -> ENDED    [the connection is lost, or the time is over]
-
-The bytes' meaning is `wire.Connection`'s part, and what they lead to the engine's; the session
-carries between them and keeps the limits: how much unread output a client may have, how long it
-may be silent, when it must wait because memory is short.
+Where it stands is its `Phase`.  The bytes' meaning is `wire.Connection`'s part, what they lead to
+the engine's; the session carries between them and keeps the limits: how much unread output a
+client may have, how long it may be silent, when it must wait because memory or disk is short.
 
 (S1) The socket is read only while something is expected of the client, while it reads what it is
      sent (`OVERFULL_BYTES`), and while no alarm blocks it.
@@ -19,10 +13,6 @@ may be silent, when it must wait because memory is short.
 """
 
 import logging
-import sys
-from enum import Enum
-from fcntl import ioctl
-from termios import FIONREAD
 from time import perf_counter
 from typing import Final
 
@@ -32,12 +22,13 @@ from amqpbroker.engine.ports import Outlet
 from amqpbroker.server.handshake import Handshake, what_came
 from amqpbroker.server.heartbeat import Heartbeat
 from amqpbroker.server.house import House
-from amqpbroker.server.methods import HANDLERS, ContentReply
+from amqpbroker.server.methods import HANDLERS, ContentReply, Reply
 from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES, Outbox
 from amqpbroker.server.outlet import SessionOutlet
+from amqpbroker.server.phase import Phase
 from amqpbroker.server.reactor import READ, WRITE
 from amqpbroker.server.timekeeper import Timer
-from amqpbroker.server.transport import NeedsRoom, Transport
+from amqpbroker.server.transport import NeedsRoom, Transport, unread_bytes_of
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import ReplyCode
 from amqpbroker.spec.errors import (
@@ -77,20 +68,12 @@ PASS_SECONDS: Final = 0.01
 READ_BYTES: Final = 512 * 1024
 
 
-class Phase(Enum):
-    """Where a session stands."""
-
-    OPEN = "open"
-    LEAVING = "leaving"
-    PARTING = "parting"
-    ENDED = "ended"
-
-
 class Session:
     """A client's connection, from accept to close."""
 
     __slots__ = (
         "_accounted_bytes",
+        "_awaited_answer",
         "_engine",
         "_handshake",
         "_has_more",
@@ -137,6 +120,7 @@ class Session:
         self._heartbeat: Heartbeat | None = None
         self._phase = Phase.OPEN
         self._has_more = False  # not all that was received is worked off
+        self._awaited_answer: tuple[int, Reply] | None = None  # (channel number, when it is safe)
         self._is_blocked = False
         self._is_held_back = False  # it publishes faster than its queues deliver
         self._needs_room = False  # the transport must write before it can read
@@ -159,9 +143,7 @@ class Session:
         if half_bytes := self._wire.unread_bytes + self._wire.arriving_bytes:
             return f"the client has sent {half_bytes} bytes of something, and not the rest of it"
         if self._is_blocked or self._is_held_back:
-            unread = bytearray(4)
-            ioctl(self._transport, FIONREAD, unread)
-            if unread_bytes := int.from_bytes(unread, sys.byteorder):
+            if unread_bytes := unread_bytes_of(self._transport):
                 reason = self._house.alarm if self._is_blocked else "a queue that lags"
                 return f"{unread_bytes} bytes of it are not read for now, because of {reason}"
         return None
@@ -220,6 +202,8 @@ class Session:
                             self._block()  # one message may be finished, or nothing would drain
                         return
                     self._perform(event)
+                    if self._awaited_answer is not None:
+                        break
                 self._has_more = True
                 return
             except (HandshakeAborted, PeerLost) as error:
@@ -263,7 +247,7 @@ class Session:
         if held_bytes != self._accounted_bytes:
             self._house.account(held_bytes - self._accounted_bytes)
             self._accounted_bytes = held_bytes
-        if self._has_more and outbox.byte_count < OVERFULL_BYTES:
+        if self._has_more and outbox.byte_count < OVERFULL_BYTES and not self._awaited_answer:
             self._house.to_work_off[self] = None
         self._update_interest()
 
@@ -405,20 +389,34 @@ class Session:
         engine.tell_confirms()
         if isinstance(method, m.ChannelOpen):
             engine.open_channel(number)
-            self._send(number, m.ChannelOpenOk())
-            return
+            return self._send(number, m.ChannelOpenOk())
         if isinstance(method, m.ChannelClose):
             engine.close_channel(number)  # unless an error has closed it already
-            self._send(number, m.ChannelCloseOk())
-            return
+            return self._send(number, m.ChannelCloseOk())
         channel = self._channel(number)
+        journal = self._house.broker.journal
+        demand_count = journal.demand_count
         try:
             reply = HANDLERS[type(method)](channel, method)
         except AMQPException as error:
-            self._refuse(channel, error, type(method))
-            return
+            return self._refuse(channel, error, type(method))
         if reply is None or getattr(method, "no_wait", False):
-            return
+            return None
+        if journal.demand_count != demand_count and journal.told_number > journal.safe_number:
+            self._awaited_answer = (number, reply)
+            self._house.awaiting[self] = journal.told_number
+            return None
+        return self._reply(number, reply)
+
+    def answer(self) -> None:
+        """What was asked for is safe: say so, and go on."""
+        awaited, self._awaited_answer = self._awaited_answer, None
+        if awaited is not None and self._engine is not None:
+            self._reply(*awaited)
+        self._house.to_work_off[self] = None
+
+    def _reply(self, number: int, reply: Reply) -> None:
+        assert reply is not None
         if isinstance(reply, ContentReply):
             assert self._outlet is not None
             self._outlet.send_message(number, reply.method, reply.message)

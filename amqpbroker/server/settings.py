@@ -27,6 +27,9 @@ class Settings:
     handshake_seconds: float = 10.0  # from accept to an open connection (S-017)
     half_open_max: int = 1000  # clients between accept and an open connection
     is_in_memory: bool = False  # nothing is kept on disk
+    data_dir: str = ""  # where it is kept otherwise; empty: in the user's state directory
+    syncs: bool = True  # a confirm waits until the disk has the message
+    disk_free_limit_bytes: int = 50 * 1024 * 1024  # with less, publishers wait
     memory_limit_bytes: int = 1024 * 1024 * 1024  # of this process, messages included
     message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX
     default_user: str = "guest"

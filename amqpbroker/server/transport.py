@@ -3,7 +3,10 @@
 A plain `socket.socket` is a transport, so that nothing stands between it and its session.
 """
 
+import sys
 from collections.abc import Iterable
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Protocol
 
 
@@ -44,3 +47,10 @@ class Transport(Protocol):
 
 class NeedsRoom(BlockingIOError):
     """Nothing can be read before something is written, and the socket is full."""
+
+
+def unread_bytes_of(transport: Transport) -> int:
+    """How many bytes have arrived on a socket and were not read."""
+    unread = bytearray(4)
+    ioctl(transport, FIONREAD, unread)
+    return int.from_bytes(unread, sys.byteorder)
