@@ -9,6 +9,8 @@ lets the broker do what follows from it (a message expires, is dead-lettered, ex
 next queue) and hands the output to the sockets.  So retry ladders run to their end in one call.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -61,26 +63,37 @@ class Clock:
         each delivery until clients have acked or rejected what they were given, at most for so
         many seconds.  Raises `ValueError` for text that is no duration.
         """
-        end_ms = self._begin(duration)
-        while (unacked_count := self._step(end_ms, reaction_seconds)) is not None:
-            try:
-                self._barriers.wait(*self._reactions(unacked_count, reaction_seconds))
-            except StillOutstanding:
-                pass  # they do not react; time goes on
+        with self._standing() as now_ms:
+            end_ms = now_ms + milliseconds(duration)
+            while (unacked_count := self._step(end_ms, reaction_seconds)) is not None:
+                try:
+                    self._barriers.wait(*self._reactions(unacked_count, reaction_seconds))
+                except StillOutstanding:
+                    pass  # they do not react; time goes on
 
     async def async_advance(self, duration: Duration, *, reaction_seconds: float = 0.0) -> None:
         """As `advance`, for code under asyncio or trio that waits for reactions of its clients."""
-        end_ms = self._begin(duration)
-        while (unacked_count := self._step(end_ms, reaction_seconds)) is not None:
-            try:
-                await self._barriers.async_wait(*self._reactions(unacked_count, reaction_seconds))
-            except StillOutstanding:
-                pass  # they do not react; time goes on
+        with self._standing() as now_ms:
+            end_ms = now_ms + milliseconds(duration)
+            while (unacked_count := self._step(end_ms, reaction_seconds)) is not None:
+                reactions = self._reactions(unacked_count, reaction_seconds)
+                try:
+                    await self._barriers.async_wait(*reactions)
+                except StillOutstanding:
+                    pass  # they do not react; time goes on
 
-    def _begin(self, duration: Duration) -> int:
-        """When the duration ends; meanwhile real time adds nothing."""
-        duration_ms = milliseconds(duration)
-        return self._thread.call(lambda: self._thread.server.clock.read() + duration_ms)
+    @contextmanager
+    def _standing(self) -> Generator[int]:
+        """What time it is; until the block ends, real time adds nothing to it."""
+        clock = self._thread.server.clock
+        was_frozen = self.is_frozen
+        if not was_frozen:
+            self.freeze()
+        try:
+            yield self._thread.look(clock.read)
+        finally:
+            if not was_frozen:
+                self.resume()
 
     def _step(self, end_ms: int, reaction_seconds: float) -> int | None:
         """Go on to the end, or until clients were given something that they may react to.

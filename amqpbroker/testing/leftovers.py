@@ -54,8 +54,9 @@ def _open_connections(broker: "LocalBroker", vhost: VHost) -> Iterator[str]:
     for connection in broker.engine.connections:
         if connection.vhost is vhost:
             consumers = sum(len(channel.consumers) for channel in connection.channels.values())
+            name = f" '{connection.client_name}'" if connection.client_name else ""
             yield (
-                f"an open connection of user '{connection.user.name}' with "
+                f"an open connection{name} of user '{connection.user.name}' with "
                 f"{len(connection.channels)} channels and {consumers} consumers"
             )
 
