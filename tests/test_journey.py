@@ -113,4 +113,6 @@ async def test_a_message_takes_the_printed_path() -> None:
     for heading, calls in (("### Published, and delivered", publishing), ("### Acked", settling)):
         expected = printed_hops(heading)
         assert expected, f"no table below {heading}"
-        assert expected == [call for call in calls if call in expected]
+        # A pass that the one before left unfinished (S3) may come first.
+        began = calls.index(expected[0])
+        assert expected == [call for call in calls[began:] if call in expected]
