@@ -130,6 +130,16 @@ def test_what_is_not_read_because_of_an_alarm_is_named() -> None:
             local.settle(timeout=0.05)
 
 
+async def test_who_stops_trios_loop_is_told_too(vhost: VHostHandle) -> None:
+    with pytest.raises(TimeoutError, match="await the method whose name begins with 'async_'"):
+        vhost.queue("jobs").wait_for(ready=1, timeout=0.01)
+
+
+def test_of_many_things_that_are_missing_some_are_named(local: LocalBroker) -> None:
+    with pytest.raises(TimeoutError, match=r"- 19\n  - and 5 more$"):
+        local.barriers.wait("all", lambda: [str(number) for number in range(25)], 0.01)
+
+
 def test_a_condition_that_fails_is_the_waiters(local: LocalBroker) -> None:
     def fail() -> list[str]:
         raise ZeroDivisionError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from threading import Thread
 
@@ -205,6 +206,49 @@ def test_clients_are_given_time_to_react(local: LocalBroker, vhost: VHostHandle)
         worker.join()
 
     assert worker.rejected_count == 6
+
+
+def test_code_under_asyncio_reacts_meanwhile(local: LocalBroker, vhost: VHostHandle) -> None:
+    """Its task runs in the loop that waits for the clock; else the message would stay unacked."""
+    ladder(vhost, 1)
+    queue = vhost.queue("done")
+
+    async def reject_one(channel: RawChannel) -> None:
+        await queue.async_wait_for(unacked=1)
+        _, delivery_tag = take(channel)
+        channel.send(m.BasicAck(delivery_tag))
+
+    async def main(channel: RawChannel) -> None:
+        task = asyncio.create_task(reject_one(channel))
+        await local.clock.async_advance("1h", reaction_seconds=5)
+        assert queue.unacked_count == 0
+        await task
+
+    with a_client(local, vhost.name) as channel:
+        channel.consume("done")
+        vhost.queue("wait-0").publish(b"x")
+        asyncio.run(main(channel))
+
+    assert (vhost.queue("wait-0").ready_count, queue.ready_count) == (0, 0)
+
+
+async def test_code_under_trio_need_not_react(local: LocalBroker, vhost: VHostHandle) -> None:
+    ladder(vhost, 1)
+    with a_client(local, vhost.name) as channel:
+        channel.consume("done")
+        vhost.queue("wait-0").publish(b"x")
+        await local.clock.async_advance("1h", reaction_seconds=0.01)
+
+        assert vhost.queue("done").unacked_count == 1
+
+
+def test_it_shows_its_time_and_state(local: LocalBroker) -> None:
+    local.clock.freeze()
+    now = local.clock.now.isoformat(timespec="milliseconds")
+
+    assert repr(local.clock) == f"<Clock {now} frozen>"
+    local.clock.resume()
+    assert repr(local.clock).endswith(" running>")
 
 
 def test_who_does_not_react_is_not_waited_for_long(local: LocalBroker, vhost: VHostHandle) -> None:

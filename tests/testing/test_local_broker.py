@@ -112,6 +112,39 @@ def test_after_the_end_a_call_says_that_it_is_over() -> None:
     assert repr(local).endswith("stopped>")
 
 
+def test_who_waits_when_it_ends_is_told() -> None:
+    errors: list[BaseException] = []
+    with broker() as local:
+        queue = local.vhost().queue("never")
+
+        def wait() -> None:
+            try:
+                queue.wait_for(ready=1, timeout=60)
+            except ServerStopped as error:
+                errors.append(error)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        local.vhost().queue("other").declare()
+    waiting.join()
+
+    assert [str(error) for error in errors] == ["the broker has stopped"]
+
+
+def test_a_broker_whose_loop_breaks_says_why() -> None:
+    local = broker()
+
+    async def break_down() -> None:
+        raise SystemError("the loop is broken")
+
+    local.call(trio.lowlevel.spawn_system_task, break_down)
+    local.close()
+    with pytest.raises(ServerStopped) as caught:
+        local.call(lambda: None)
+
+    assert isinstance(caught.value.__cause__, trio.TrioInternalError)
+
+
 def test_a_look_sees_what_was_written_before_it(local: LocalBroker, vhost: VHostHandle) -> None:
     with a_client(local, vhost.name) as channel:
         declare(channel, "jobs")

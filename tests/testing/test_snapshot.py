@@ -13,7 +13,7 @@ from amqpbroker.engine import administration
 from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
-from amqpbroker.engine.permissions import Permissions
+from amqpbroker.engine.permissions import Permissions, TopicPermissions
 from amqpbroker.engine.policies import check_policy
 from amqpbroker.engine.queue import Queue
 from amqpbroker.spec import methods as m
@@ -151,6 +151,9 @@ def test_topology_policies_and_people_come_back() -> None:
     administration.put_user(broker, User("app"))
     administration.set_permissions(broker, "app", "shop", Permissions("^a", ".*", ""))
     administration.set_vhost_limits(broker, "shop", {"max-queues": 10})
+    administration.set_user_limits(broker, "app", {"max-connections": 3})
+    topic = TopicPermissions("^a", "^b")
+    administration.set_topic_permissions(broker, "app", "shop", "orders", topic)
     kept = snapshot.take(broker)
 
     def state() -> object:
@@ -159,11 +162,15 @@ def test_topology_policies_and_people_come_back() -> None:
             one.name: (one.limits, one.policies, {*map(repr, one.exchanges + one.bindings)})
             for one in taken.vhosts
         }
-        return vhosts, set(taken.permissions), {user.name for user in taken.users}
+        people = {user.name: user for user in taken.users}, taken.user_limits
+        return vhosts, set(taken.permissions), set(taken.topic_permissions), people
 
     before = state()
     administration.delete_user(broker, "app")
     administration.put_user(broker, User("other"))
+    administration.set_permissions(broker, "guest", "shop")
+    administration.set_topic_permissions(broker, "guest", "shop", "orders", topic)
+    administration.put_user(broker, User("guest", tags=("management",)))
     vhost.clear_policy("ttl")
     vhost.set_policy(check_policy("late", "^q", {"message-ttl": 1}))
     vhost.delete_exchange("orders")
