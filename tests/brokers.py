@@ -16,6 +16,7 @@ from amqpbroker.engine import passwords, topology
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.node_limits import DEFAULT_NODE_LIMITS, NodeLimits
 from amqpbroker.engine.queue import Queue
 from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.spec.message import Message, Publish, encode_content
@@ -25,11 +26,16 @@ from amqpbroker.spec.table import EMPTY_TABLE, Table
 GUEST = User("guest", passwords.hashed_quickly("guest", b"salt"))
 
 
-def make_broker(message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX) -> Broker:
+def make_broker(
+    message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX, limits: NodeLimits = DEFAULT_NODE_LIMITS
+) -> Broker:
     """A broker with one user, one vhost, and names that are counted: name-1, name-2, ..."""
     numbers = count(1)
     broker = Broker(
-        lambda: f"name-{next(numbers)}", users=Users((GUEST,)), message_bytes_max=message_bytes_max
+        lambda: f"name-{next(numbers)}",
+        users=Users((GUEST,)),
+        message_bytes_max=message_bytes_max,
+        limits=limits,
     )
     broker.permissions.set("guest", "/")
     return broker
@@ -38,10 +44,12 @@ def make_broker(message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX) -> Broker:
 class Client:
     """A connection to a broker, and what it was told."""
 
-    def __init__(self, broker: Broker, *, wants_cancel_notify: bool = True) -> None:
+    def __init__(
+        self, broker: Broker, *, vhost_name: str = "/", wants_cancel_notify: bool = True
+    ) -> None:
         self.outlet = RecordingOutlet()
         self.connection = broker.connect(
-            GUEST, "/", self.outlet, wants_cancel_notify=wants_cancel_notify
+            GUEST, vhost_name, self.outlet, wants_cancel_notify=wants_cancel_notify
         )
 
     def open(self, number: int = 1) -> Channel:

@@ -43,6 +43,39 @@ def count(text: str) -> int:
     return int(text)
 
 
+def count_or_infinity(text: str) -> int | None:
+    """How many there may be; None for `infinity`, which is RabbitMQ's word."""
+    return None if text == "infinity" else count(text)
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Whole numbers of a range."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
+            raise ArgumentTypeError(f"'{text}' is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def header_size(text: str) -> int:
+    """The largest properties of a message, in bytes; the empty ones are two."""
+    return _size_within(text, 2, 128 << 10, "128KiB, which is a frame")
+
+
+def output_size(text: str) -> int:
+    """What a client may leave unread, in bytes."""
+    return _size_within(text, 64 << 10, 1 << 30, "1GiB")
+
+
+def _size_within(text: str, least: int, most: int, most_in_words: str) -> int:
+    value = size(text)
+    if not least <= value <= most:
+        raise ArgumentTypeError(f"'{text}' is out of range: give {least} bytes to {most_in_words}")
+    return value
+
+
 def duration(text: str) -> float:
     """A time in seconds: 10, 2.5s, 500ms, 1min, 1h."""
     match = _DURATION.fullmatch(text.strip())

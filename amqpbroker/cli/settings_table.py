@@ -29,7 +29,7 @@ class Setting(NamedTuple):
 
     name: str
     field: str
-    """Its field of `server.settings.Settings`."""
+    """Its field of `server.settings.Settings`, or with a dot that of one of its parts."""
     parse: Callable[[str], object]
     """From what was typed to the value; raises `argparse.ArgumentTypeError`."""
     default: str
@@ -117,6 +117,11 @@ _BEFORE_LOGIN: Final = (
         unit="seconds", can_reload=True,
     ),
     Setting(
+        "initial-frame-max", "wire.initial_frame_max", options.whole(4096, 8192), "4096", "BYTES",
+        "the largest frame before login, 4096 to 8192",
+        unit="bytes", can_reload=True,
+    ),
+    Setting(
         "half-open-max", "half_open_max", options.count, "1000", "COUNT",
         "how many clients may be connected and not logged in; others wait for one of them",
         unit="connections", can_reload=True,
@@ -186,6 +191,72 @@ _ADMINISTERING: Final = (
         "without it control.sock in the data directory, or a socket in XDG_RUNTIME_DIR",
     ),
 )  # fmt: skip
+_AFTER_LOGIN: Final = (
+    Setting(
+        "frame-max", "wire.frame_max", options.whole(4096, 131072), "131072", "BYTES",
+        "the largest frame that is offered to clients, 4096 to 131072",
+        unit="bytes", can_reload=True,
+    ),
+    Setting(
+        "channel-max", "wire.channel_max", options.whole(1, 65535), "2047", "COUNT",
+        "how many channels a connection may have, as offered to clients, at most 65535",
+        unit="channels", can_reload=True,
+    ),
+    Setting(
+        "heartbeat", "wire.heartbeat_seconds", options.whole(0, 65535), "60", "SECONDS",
+        "the heartbeat that is offered to clients; 0 is none",
+        unit="seconds", can_reload=True,
+    ),
+    Setting(
+        "max-header-size", "node.header_bytes_max", options.header_size, "128KiB", "SIZE",
+        "the largest properties of a message, headers included; a frame has no more",
+        unit="bytes",
+    ),
+    Setting(
+        "output-max", "output_bytes_max", options.output_size, "4MiB", "SIZE",
+        "what a client may leave unread: from then on it is not read from, and from an eighth of "
+        "it on it is given no messages; at least 64KiB",
+        unit="bytes", can_reload=True,
+    ),
+    Setting(
+        "connection-max", "node.connection_max", options.count_or_infinity, "100000", "COUNT",
+        "how many connections may be open; infinity for no limit, here and below",
+        unit="connections", can_reload=True,
+    ),
+    Setting(
+        "channel-max-per-node", "node.channel_max_per_node", options.count_or_infinity,
+        "1000000", "COUNT",
+        "how many channels all connections together may have",
+        unit="channels", can_reload=True,
+    ),
+    Setting(
+        "consumer-max-per-channel", "node.consumer_max_per_channel", options.count_or_infinity,
+        "100000", "COUNT",
+        "how many consumers a channel may have",
+        unit="consumers", can_reload=True,
+    ),
+    Setting(
+        "queue-max", "node.queue_max", options.count_or_infinity, "100000", "COUNT",
+        "how many queues all virtual hosts together may have",
+        unit="queues", can_reload=True,
+    ),
+    Setting(
+        "exchange-max", "node.exchange_max", options.count_or_infinity, "100000", "COUNT",
+        "how many exchanges all virtual hosts together may have, seven of each always there",
+        unit="exchanges", can_reload=True,
+    ),
+    Setting(
+        "binding-max", "node.binding_max", options.count_or_infinity, "1000000", "COUNT",
+        "how many bindings all virtual hosts together may have",
+        unit="bindings", can_reload=True,
+    ),
+    Setting(
+        "topic-word-max", "node.topic_word_max", options.count_or_infinity, "256", "COUNT",
+        "how many words a binding key of a topic exchange may have; its 255 bytes have no more "
+        "than 256",
+        unit="words", can_reload=True,
+    ),
+)  # fmt: skip
 _WATCHING: Final = (
     Setting(
         "log-level", "log_level", options.log_level, "warning", "LEVEL",
@@ -208,6 +279,7 @@ SECTIONS: Final[Mapping[str, tuple[Setting, ...]]] = {
     "Users and virtual hosts": _LOGIN,
     "Administering it": _ADMINISTERING,
     "Limits before login": _BEFORE_LOGIN,
+    "Limits after login": _AFTER_LOGIN,
     "Watching it": _WATCHING,
 }
 #: {name: its row}

@@ -113,10 +113,19 @@ def _check_together(values: Mapping[str, object]) -> None:
 
 def settings_of(chosen: Mapping[str, Chosen]) -> "Settings":
     """The settings of a server."""
-    from amqpbroker.server.settings import Settings  # not before the port is open
+    import attrs  # none of these before the port is open
 
-    fields: dict[str, Any] = {SETTINGS[name].field: row.value for name, row in chosen.items()}
-    return Settings(**fields)
+    from amqpbroker.server.settings import Settings
+
+    settings = Settings()
+    owned: dict[str, dict[str, Any]] = {}
+    for name, row in chosen.items():
+        owner, _, field = SETTINGS[name].field.rpartition(".")
+        owned.setdefault(owner, {})[field] = row.value
+    changes = owned.pop("", {})
+    for owner, fields in owned.items():
+        changes[owner] = attrs.evolve(getattr(settings, owner), **fields)
+    return attrs.evolve(settings, **changes)
 
 
 def _on_command_line(setting: Setting, values: Namespace) -> Given | None:

@@ -11,10 +11,11 @@ Time is what `advance` says; `Schedule.next_deadline_ms` is when it matters next
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from amqpbroker.engine import usage_limits
+from amqpbroker.engine import node_limits, usage_limits
 from amqpbroker.engine.access import User, Users
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
+from amqpbroker.engine.node_limits import DEFAULT_NODE_LIMITS, NodeLimits
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import NOTHING, PermissionTable, Rights
 from amqpbroker.engine.ports import (
@@ -52,6 +53,7 @@ class Broker:
         users: Users,
         vhost_names: Iterable[str] = ("/",),
         message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX,
+        limits: NodeLimits = DEFAULT_NODE_LIMITS,
         dice: Dice | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -62,6 +64,7 @@ class Broker:
         self.permissions = PermissionTable(self._permissions_changed)
         self.user_limits: dict[str, Limits] = {}  # {user name: limits}
         self.message_bytes_max = message_bytes_max
+        self.limits = limits  # may be replaced
         # Speed: who watches is asked for once a batch of messages, and is mostly nobody.
         self.witness: Witness | None = None  # told of messages
         self.event_witness: EventWitness | None = None  # told of all else that comes and goes
@@ -69,6 +72,7 @@ class Broker:
         self._event_watch: Watch[EventWitness] = Watch()
         self.vhosts = {name: VHost(self, name) for name in vhost_names}
         self.connections: dict[Connection, None] = {}
+        self.channel_count = 0  # of all connections
         self.replies = Replies(names)
         self.now_ms = 0  # what `advance` said last: milliseconds since 1970
         self.schedule = Schedule()
@@ -113,9 +117,10 @@ class Broker:
     ) -> Connection:
         """Let a user in to a vhost.
 
-        Raises 530 for a vhost that is not there (S-039), or that the user may not enter (S-040),
-        and for a connection too many (S-041, S-042).
+        Raises 530 for a connection too many (S-041 to S-043), and for a vhost that is not there
+        (S-039) or that the user may not enter (S-040).
         """
+        node_limits.check_connection(self)
         vhost = self.vhosts.get(vhost_name)
         if vhost is None:
             raise not_allowed(f"vhost {vhost_name} not found")

@@ -14,9 +14,9 @@ Declarations are the topology's part (`engine/topology.py`); who may do what is 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from amqpbroker.engine import content
+from amqpbroker.engine import content, node_limits
 from amqpbroker.engine.confirms import Confirms
-from amqpbroker.engine.consumer import Consumer, checked_priority
+from amqpbroker.engine.consumer import Consumer, check_type_rules, checked_priority
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.ledger import Ledger, Unacked
 from amqpbroker.engine.permissions import Operation
@@ -173,12 +173,13 @@ class Channel:
         else:
             self._enqueue((message,), queues, len(message.content))
 
-    def refuse_oversize(self, publish: Publish, body_bytes: int) -> None:
-        """Answer a message whose body was too large to keep: raises 406 (S-198)."""
+    def refuse_oversize(self, publish: Publish, body_bytes: int, header_bytes: int) -> None:
+        """Answer a message that was too large to keep: raises 406 (S-198)."""
         if publish.immediate:
             raise not_implemented("immediate=true")
         content.check_size(body_bytes, self.vhost.broker.message_bytes_max)
-        raise AssertionError(f"a body of {body_bytes} bytes was dropped")
+        node_limits.check_header_size(self.vhost.broker, header_bytes)
+        raise AssertionError(f"a message of {header_bytes} + {body_bytes} bytes was dropped")
 
     def _publishable(self, publish: Publish) -> Exchange:
         if not (rights := self.connection.rights).is_full:
@@ -380,11 +381,12 @@ class Channel:
         if queue_name == REPLY_QUEUE:
             self._consume_replies(consumer_tag, no_ack=no_ack)
             return consumer_tag
+        node_limits.check_consumer(self)
         self.connection.rights.check(Operation.READ, "queue", queue_name)
         queue = self.vhost.queue(queue_name)
         queue.check_lock(self.connection)
         priority = checked_priority(queue, arguments)
-        self._check_type_rules(queue, exclusive=exclusive)
+        check_type_rules(queue, exclusive=exclusive, has_global_qos=self.prefetch_count > 0)
         consumer = Consumer(
             self,
             consumer_tag,
@@ -402,18 +404,6 @@ class Channel:
         if broker.event_witness is not None:
             broker.event_witness.consumer_created(consumer)
         return consumer_tag
-
-    def _check_type_rules(self, queue: Queue, *, exclusive: bool) -> None:
-        """Refuse what the queue's type does not allow its consumers (S-230, S-247)."""
-        if queue.rules.is_quorum:
-            if self.prefetch_count:
-                raise not_implemented(f"{queue} does not support global qos")
-            return
-        # One that is exclusive is the only one.
-        has_exclusive = len(queue.consumers) == 1 and next(iter(queue.consumers)).exclusive
-        is_shared = len(queue.consumers) or queue.rules.has_single_active_consumer
-        if has_exclusive or (exclusive and is_shared):
-            raise access_refused(f"{queue} in exclusive use")
 
     def _consume_replies(self, consumer_tag: str, *, no_ack: bool) -> None:
         if not no_ack:

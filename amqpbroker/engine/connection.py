@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amqpbroker.engine import usage_limits
+from amqpbroker.engine import node_limits, usage_limits
 from amqpbroker.engine.access import User
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.ports import Outlet
@@ -58,9 +58,14 @@ class Connection:
         return f"<Connection {self.user.name!r}@{self.vhost.name!r} channels={len(self.channels)}>"
 
     def open_channel(self, number: int) -> Channel:
-        """A new channel, under a number that is free; raises 530 for one too many (S-077)."""
+        """A new channel, under a number that is free.
+
+        Raises 530 for one too many (S-077, S-078).
+        """
         assert number not in self.channels, number
+        node_limits.check_channel(self.broker)
         usage_limits.check_channel(self)
+        self.broker.channel_count += 1
         channel = self.channels[number] = Channel(self, number)
         if self.broker.event_witness is not None:
             self.broker.event_witness.channel_created(channel)
@@ -70,6 +75,7 @@ class Connection:
         """End a channel, if it is open."""
         channel = self.channels.pop(number, None)
         if channel is not None:
+            self.broker.channel_count -= 1
             channel.close()
             if self.broker.event_witness is not None:
                 self.broker.event_witness.channel_closed(channel)

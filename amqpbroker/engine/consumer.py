@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, QueueRules
-from amqpbroker.spec.errors import precondition_failed
+from amqpbroker.spec.errors import access_refused, not_implemented, precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Table
 
 if TYPE_CHECKING:
@@ -26,6 +26,19 @@ UNLIMITED: Final = 1 << 30
 _STREAM_ARGUMENTS: Final = frozenset(
     ("x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered")
 )
+
+
+def check_type_rules(queue: "Queue", *, exclusive: bool, has_global_qos: bool) -> None:
+    """Refuse what the queue's type does not allow its consumers (S-230, S-247)."""
+    if queue.rules.is_quorum:
+        if has_global_qos:
+            raise not_implemented(f"{queue} does not support global qos")
+        return
+    # One that is exclusive is the only one.
+    has_exclusive = len(queue.consumers) == 1 and next(iter(queue.consumers)).exclusive
+    is_shared = len(queue.consumers) or queue.rules.has_single_active_consumer
+    if has_exclusive or (exclusive and is_shared):
+        raise access_refused(f"{queue} in exclusive use")
 
 
 class Consumer:

@@ -7,7 +7,7 @@ S-162, S-189 to S-194).
 
 from typing import NamedTuple
 
-from amqpbroker.engine import equivalence, queue_arguments, quorum, usage_limits
+from amqpbroker.engine import equivalence, node_limits, queue_arguments, quorum, usage_limits
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.lock import locked
 from amqpbroker.engine.permissions import Operation, Rights
@@ -71,6 +71,7 @@ def declare_queue(
         )
         queue.touch()
     else:
+        node_limits.check_queue(broker, name)
         usage_limits.check_queue(vhost, name)
         _check_dead_letters(connection.rights, name, arguments)
         subject = f"queue '{name}' in vhost '{vhost.name}'"

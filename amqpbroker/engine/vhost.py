@@ -10,7 +10,7 @@
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from amqpbroker.engine import equivalence
+from amqpbroker.engine import equivalence, node_limits
 from amqpbroker.engine.exchange import ROUTES_MAX, DefaultRouter, Exchange, checked_alternate
 from amqpbroker.engine.intake import Verdict
 from amqpbroker.engine.intakes import make_intake
@@ -59,6 +59,7 @@ class VHost:
         self.limits: Limits = NO_LIMITS
         self.default_queue_type = "classic"
         self.generation = 0
+        self.binding_count = 0
         self._register = Register(broker.journal, name)
         self._register.opened()
         self.default_exchange = self._make_exchange("", "direct", router=DefaultRouter(self.queues))
@@ -157,6 +158,7 @@ class VHost:
             return exchange
         if name.startswith(RESERVED_PREFIX):
             raise access_refused(f"exchange name '{name}' contains reserved prefix 'amq.*'")
+        node_limits.check_exchange(self.broker, f"exchange '{name}' in vhost '{self.name}'")
         alternate_name = checked_alternate(name, self.name, arguments)
         if alternate_name is not None:
             rights.check(Operation.READ, "exchange", name)
@@ -223,7 +225,9 @@ class VHost:
         """Let messages pass from an exchange to *destination*; nothing when they do already."""
         source = self.exchange(plain_name(source_name))
         binding = Binding(source.name, destination, routing_key, arguments)
+        node_limits.check_binding(source, binding)
         if source.add(binding):
+            self.binding_count += 1
             _incoming(destination)[binding] = None
             self.generation += 1
             self._register.bound(source, binding)
@@ -381,6 +385,7 @@ class VHost:
     def _remove_binding(self, source: Exchange, binding: Binding) -> None:
         """Remove a binding at its source and at its destination (V1)."""
         source.remove(binding)
+        self.binding_count -= 1
         del _incoming(binding.destination)[binding]
         self._register.unbound(source, binding)
         if self.broker.event_witness is not None:

@@ -90,6 +90,10 @@ class Entrance:
         for door in self._doors:
             door.close()
         self._doors.clear()
+        self.drop_greetings()
+
+    def drop_greetings(self) -> None:
+        """Stop the TLS handshakes."""
         for client in list(self._half_open):
             if isinstance(client, Greeting):
                 client.drop()

@@ -13,14 +13,10 @@ from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.sasl import EXTERNAL, MECHANISMS, MalformedResponse
 from amqpbroker.spec import methods as m
-from amqpbroker.spec.constants import (
-    DEFAULT_CHANNEL_MAX,
-    DEFAULT_FRAME_MAX,
-    DEFAULT_HEARTBEAT_SECONDS,
-)
 from amqpbroker.spec.errors import AMQPException, login_refused
 from amqpbroker.spec.table import Field, Table, longstr
 from amqpbroker.wire.connection import HandshakeAborted
+from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 
 #: The RabbitMQ that this broker answers like (design: `--emulate`).
 EMULATED_VERSION: Final = "4.0.5"
@@ -44,8 +40,6 @@ SERVER_PROPERTIES: Final[Table] = {
     "product": longstr("amqpbroker"),
     "version": longstr(EMULATED_VERSION),
 }
-
-
 #: How a TLS client's first words begin: a record of its handshake.
 TLS_HELLO: Final = b"\x16\x03"
 
@@ -56,6 +50,7 @@ class Handshake:
     __slots__ = (
         "_broker",
         "_certificate_user",
+        "_limits",
         "_peer_address",
         "capabilities",
         "connection_name",
@@ -63,14 +58,21 @@ class Handshake:
     )
 
     def __init__(
-        self, broker: Broker, peer_address: str, certificate_user: str | None = None
+        self,
+        broker: Broker,
+        peer_address: str,
+        certificate_user: str | None = None,
+        limits: WireLimits = DEFAULT_WIRE_LIMITS,
     ) -> None:
         """*certificate_user* is whom the client's TLS certificate names, if it was verified."""
         self._broker = broker
+        self._limits = limits
         self._peer_address = peer_address
         self._certificate_user = certificate_user
         self.user: User | None = None
-        self.capabilities: frozenset[str] = frozenset()  # those that the client declared true
+        self.capabilities: frozenset[str] = (
+            frozenset()
+        )  # those of ours that the client declared true
         self.connection_name = ""
 
     def start(self) -> m.ConnectionStart:
@@ -97,7 +99,9 @@ class Handshake:
             raise self._refusal(method.mechanism)
         if witness is not None:
             witness.authentication_succeeded(user_name, method.mechanism, self._peer_address)
-        return m.ConnectionTune(DEFAULT_CHANNEL_MAX, DEFAULT_FRAME_MAX, DEFAULT_HEARTBEAT_SECONDS)
+        return m.ConnectionTune(
+            self._limits.channel_max, self._limits.frame_max, self._limits.heartbeat_seconds
+        )
 
     def _find_user(self, method: m.ConnectionStartOk) -> str:
         """Set `user`, if the login is right; the name that was given."""
@@ -127,7 +131,7 @@ class Handshake:
         if capabilities is not None and isinstance(capabilities.value, dict):
             table: Table = capabilities.value
             self.capabilities = frozenset(
-                name for name, field in table.items() if field.value is True
+                name for name in _CAPABILITIES if name in table and table[name].value is True
             )
         name = properties.get("connection_name")
         if name is not None and name.kind == "S":

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 from amqpbroker.engine.broker import Broker
 from amqpbroker.server.reactor import Reactor
 from amqpbroker.server.timekeeper import Timekeeper
-from amqpbroker.wire.memo import PropertiesMemo
+from amqpbroker.wire.connection import Connection
+from amqpbroker.wire.limits import WireLimits
 
 if TYPE_CHECKING:
     from amqpbroker.server.session import Session
@@ -30,13 +31,22 @@ class House(Protocol):
         ...
 
     @property
-    def properties_memo(self) -> PropertiesMemo:
-        """What all connections remember of properties."""
+    def wire_limits(self) -> WireLimits:
+        """What a new connection may send."""
+        ...
+
+    def make_wire(self) -> Connection:
+        """What understands a new client's bytes."""
         ...
 
     @property
-    def has_express(self) -> bool:
-        """Whether connections use the express lane."""
+    def congested_bytes(self) -> int:
+        """A client with this much unread output is given no more deliveries."""
+        ...
+
+    @property
+    def overfull_bytes(self) -> int:
+        """A client with this much unread output is not read from: its answers would pile up."""
         ...
 
     @property

@@ -12,10 +12,10 @@ from typing import Final
 
 from amqpbroker.server.transport import Transport
 
-#: A client with this much unread output is given no more deliveries, in bytes.
-CONGESTED_BYTES: Final = 512 * 1024
-#: A client with this much unread output is not read from either: its answers would pile up.
-OVERFULL_BYTES: Final = 4 * 1024 * 1024
+#: A client with this much unread output is not read from: its answers would pile up.
+DEFAULT_OVERFULL_BYTES: Final = 4 * 1024 * 1024
+#: With this part of it unread, a client is given no more deliveries.
+CONGESTED_PART: Final = 8
 #: Pieces of this mean size are sent without joining them (docs/performance.md).
 _SCATTER_MEAN_BYTES: Final = 4096
 #: The most pieces that one system call takes (Linux: IOV_MAX).

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
 from typing import Final
 
+import attrs
 import trio
 
 from amqpbroker.engine.access import Users
@@ -25,6 +26,7 @@ from amqpbroker.server.entrance import Entrance, peer_name_of
 from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.mailbox import ServerStopped
+from amqpbroker.server.outbox import CONGESTED_PART
 from amqpbroker.server.reactor import Reactor
 from amqpbroker.server.session import READ_BYTES, Session
 from amqpbroker.server.settings import Settings
@@ -32,6 +34,8 @@ from amqpbroker.server.store import Store
 from amqpbroker.server.timekeeper import Timekeeper
 from amqpbroker.server.transport import Transport
 from amqpbroker.spec.errors import connection_forced
+from amqpbroker.wire.connection import Connection
+from amqpbroker.wire.limits import WireLimits
 from amqpbroker.wire.memo import PropertiesMemo
 
 logger = logging.getLogger("amqpbroker")
@@ -73,6 +77,8 @@ class Server:
         self.tls_login_from = settings.tls_login_from
         self.tls_port = settings.tls_port if certificates else None
         self.handshake_seconds = settings.handshake_seconds
+        self.wire_limits = _wire_limits(settings)
+        self.overfull_bytes = settings.output_bytes_max
         self._room_bytes = settings.memory_limit_bytes - BASE_BYTES  # for messages
         self.broker = Broker(
             make_name,
@@ -81,6 +87,7 @@ class Server:
             vhost_names=(),
             message_bytes_max=settings.message_bytes_max,
             journal=None if store is None else store.journal,
+            limits=settings.node,
         )
         self._store = store
         restore(self.broker)
@@ -89,8 +96,8 @@ class Server:
         self.clock = EngineClock(self.broker, self.timekeeper)
         self.reactor = Reactor(self.finish_round, self.clock.tick)
         self.entrance = Entrance(self, settings.half_open_max)
-        self.has_express = settings.has_express
-        self.properties_memo = PropertiesMemo(remember=settings.has_express)
+        self._has_express = settings.has_express
+        self._properties_memo = PropertiesMemo(remember=settings.has_express)
         self._alarms = Alarms(self.broker, self._unblock)
         self.awaiting: dict[Session, int] = {}  # {session: the transaction it waits for}
         self._unsent_bytes = 0  # in all outboxes, as of their last flush
@@ -143,6 +150,7 @@ class Server:
 
     def drop_sessions(self) -> None:
         """Close every client's socket, without a word."""
+        self.entrance.drop_greetings()
         for session in list(self._sessions):
             session.drop()
 
@@ -156,6 +164,16 @@ class Server:
         self.tls_login_from = settings.tls_login_from
         self.handshake_seconds = settings.handshake_seconds
         self.entrance.limit(settings.half_open_max)
+        # Sessions that are there know how large a message's properties may be.
+        header_bytes_max = self.broker.limits.header_bytes_max
+        self.broker.limits = attrs.evolve(settings.node, header_bytes_max=header_bytes_max)
+        self.wire_limits = attrs.evolve(settings.wire, header_bytes_max=header_bytes_max)
+        self.overfull_bytes = settings.output_bytes_max
+
+    @property
+    def congested_bytes(self) -> int:
+        """A client with this much unread output is given no more deliveries."""
+        return self.overfull_bytes // CONGESTED_PART
 
     def finish_round(self) -> float | None:
         """Give out what the round made ready, and flush; how long the next round may wait."""
@@ -291,6 +309,15 @@ class Server:
         self.entrance.entered(session, arrived)
         logger.info("%s: connected", peer_name)
 
+    def make_wire(self) -> Connection:
+        """What understands a new client's bytes."""
+        return Connection(
+            self._properties_memo,
+            message_bytes_max=self.broker.message_bytes_max,
+            has_express=self._has_express,
+            limits=self.wire_limits,
+        )
+
     def logged_in(self, session: Session) -> None:
         """A client has opened its connection."""
         self.entrance.left(session)
@@ -304,6 +331,10 @@ class Server:
         if not self._sessions:
             self._has_emptied.set()
             self._has_emptied = trio.Event()
+
+
+def _wire_limits(settings: Settings) -> WireLimits:
+    return attrs.evolve(settings.wire, header_bytes_max=settings.node.header_bytes_max)
 
 
 def make_name() -> str:

@@ -5,7 +5,7 @@ the engine's; the session carries between them and keeps the limits: how much un
 client may have, how long it may be silent, when it must wait because memory or disk is short.
 
 (S1) The socket is read only while something is expected of the client, while it reads what it is
-     sent (`OVERFULL_BYTES`), and while no alarm blocks it.
+     sent (`House.overfull_bytes`), and while no alarm blocks it.
 (S2) An error of the peer's ends its channel or its connection, an error of ours its connection;
      no other session notices.
 (S3) What one read brought is worked off in passes of `PASS_SECONDS`, and no further than the
@@ -23,7 +23,7 @@ from amqpbroker.server.handshake import Handshake, what_came
 from amqpbroker.server.heartbeat import Heartbeat
 from amqpbroker.server.house import House
 from amqpbroker.server.methods import HANDLERS, ContentReply, Reply
-from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES, Outbox
+from amqpbroker.server.outbox import Outbox
 from amqpbroker.server.outlet import SessionOutlet
 from amqpbroker.server.phase import Phase
 from amqpbroker.server.reactor import READ, WRITE
@@ -38,7 +38,7 @@ from amqpbroker.spec.errors import (
     internal_error,
 )
 from amqpbroker.spec.method import Method
-from amqpbroker.wire.connection import Connection, HandshakeAborted, PeerLost
+from amqpbroker.wire.connection import HandshakeAborted, PeerLost
 from amqpbroker.wire.events import (
     AcksReceived,
     Event,
@@ -107,15 +107,13 @@ class Session:
         self._house = house
         self._transport = transport
         self.peer_name = peer_name
-        self._wire = Connection(
-            house.properties_memo,
-            message_bytes_max=house.broker.message_bytes_max,
-            has_express=house.has_express,
-        )
+        self._wire = house.make_wire()
         self._outbox = Outbox(transport)
         self._accounted_bytes = 0  # unsent and half arrived, as the house knows
         self._outlet: SessionOutlet | None = None
-        self._handshake: Handshake | None = Handshake(house.broker, peer_address, certificate_user)
+        self._handshake: Handshake | None = Handshake(
+            house.broker, peer_address, certificate_user, house.wire_limits
+        )
         self._engine: EngineConnection | None = None
         self._heartbeat: Heartbeat | None = None
         self._phase = Phase.OPEN
@@ -188,10 +186,10 @@ class Session:
         """Work off what has been received, or as much of it as is good for the others (S3)."""
         wire, outbox = self._wire, self._outbox
         self._house.to_flush[self] = None
-        pass_ends = perf_counter() + PASS_SECONDS
+        pass_ends, overfull_bytes = perf_counter() + PASS_SECONDS, self._house.overfull_bytes
         while True:
             try:
-                while outbox.byte_count < OVERFULL_BYTES and perf_counter() < pass_ends:
+                while outbox.byte_count < overfull_bytes and perf_counter() < pass_ends:
                     event = wire.next_event()
                     if event is None:
                         self._has_more = False
@@ -238,7 +236,8 @@ class Session:
                 self._heartbeat.has_sent = True
                 if not self._interest & READ and outbox.byte_count < unsent_bytes:
                     self._heartbeat.has_received = True  # it takes what it is sent, so it lives
-            if engine is not None and engine.is_congested and outbox.byte_count < CONGESTED_BYTES:
+            is_congested = outbox.byte_count >= self._house.congested_bytes
+            if engine is not None and engine.is_congested and not is_congested:
                 engine.drained()
         if self._phase is Phase.PARTING and not outbox.byte_count:
             self._end(None)
@@ -247,13 +246,14 @@ class Session:
         if held_bytes != self._accounted_bytes:
             self._house.account(held_bytes - self._accounted_bytes)
             self._accounted_bytes = held_bytes
-        if self._has_more and outbox.byte_count < OVERFULL_BYTES and not self._awaited_answer:
+        has_room = outbox.byte_count < self._house.overfull_bytes
+        if self._has_more and has_room and not self._awaited_answer:
             self._house.to_work_off[self] = None
         self._update_interest()
 
     def _output_added(self) -> None:
         self._house.to_flush[self] = None
-        if self._outbox.byte_count > CONGESTED_BYTES and self._engine is not None:
+        if self._outbox.byte_count > self._house.congested_bytes and self._engine is not None:
             self._engine.is_congested = True
 
     def _update_interest(self) -> None:
@@ -268,7 +268,8 @@ class Session:
         is_expected = self._wire.state is not State.CLOSED and not (
             self._is_blocked or self._is_held_back or self._has_more
         )
-        interest = READ if is_expected and self._outbox.byte_count < OVERFULL_BYTES else 0
+        has_room = self._outbox.byte_count < self._house.overfull_bytes
+        interest = READ if is_expected and has_room else 0
         if self._needs_room:
             interest = WRITE
         elif self._outbox.is_waiting:
@@ -303,7 +304,7 @@ class Session:
         elif isinstance(event, OversizeReceived):
             channel = self._channel(event.channel_number)
             try:
-                channel.refuse_oversize(event.publish, event.body_bytes)
+                channel.refuse_oversize(event.publish, event.body_bytes, event.header_bytes)
             except AMQPException as error:
                 self._refuse(channel, error, m.BasicPublish)
         else:

@@ -4,8 +4,11 @@ from typing import Final
 
 import attrs
 
+from amqpbroker.engine.node_limits import DEFAULT_NODE_LIMITS, NodeLimits
+from amqpbroker.server.outbox import DEFAULT_OVERFULL_BYTES
 from amqpbroker.server.tls import Certificates
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
+from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 
 #: RabbitMQ 4's share of the machine's memory that messages may take (S-351).
 DEFAULT_MEMORY_SHARE: Final = 0.6
@@ -26,6 +29,9 @@ class Settings:
     tls_login_from: str = "distinguished-name"
     handshake_seconds: float = 10.0  # from accept to an open connection (S-017)
     half_open_max: int = 1000  # clients between accept and an open connection
+    wire: WireLimits = DEFAULT_WIRE_LIMITS  # of each connection
+    node: NodeLimits = DEFAULT_NODE_LIMITS  # of the whole broker
+    output_bytes_max: int = DEFAULT_OVERFULL_BYTES  # what a client may leave unread
     is_in_memory: bool = False  # nothing is kept on disk
     data_dir: str = ""  # where it is kept otherwise; empty: in the user's state directory
     syncs: bool = True  # a confirm waits until the disk has the message

@@ -50,7 +50,7 @@ class NeedsRoom(BlockingIOError):
 
 
 def unread_bytes_of(transport: Transport) -> int:
-    """How many bytes have arrived on a socket and were not read."""
+    """How many bytes have arrived and were not read; with TLS they are encrypted."""
     unread = bytearray(4)
     ioctl(transport, FIONREAD, unread)
     return int.from_bytes(unread, sys.byteorder)

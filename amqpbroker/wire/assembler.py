@@ -25,6 +25,8 @@ from amqpbroker.wire.frames import Frame, unknown_frame
 from amqpbroker.wire.memo import PropertiesMemo
 
 _HEADER = Struct(">HHQ")  # class, weight, body bytes
+#: What a content header has before the properties.
+CONTENT_HEAD_BYTES = _HEADER.size
 
 
 class Part(Enum):
@@ -42,6 +44,7 @@ class Assembler:
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_header_bytes_max",
         "_properties_memo",
         "_publish",
         "_raw_properties",
@@ -59,9 +62,11 @@ class Assembler:
         channel_number: int,
         body_bytes_max: int,
         properties_memo: PropertiesMemo,
+        header_bytes_max: int = DEFAULT_FRAME_MAX,
     ) -> None:
         self.channel_number = channel_number
         self.body_bytes_max = body_bytes_max
+        self._header_bytes_max = header_bytes_max
         self.is_open = True
         self.is_closing = False  # we have sent channel.close and wait for the answer
         self.part = Part.IDLE
@@ -145,7 +150,9 @@ class Assembler:
             self.check_method_may_come()
         self._raw_properties = payload[_HEADER.size :]
         self._body_bytes = self._remaining = body_bytes
-        self._too_large = body_bytes > self.body_bytes_max
+        self._too_large = (
+            body_bytes > self.body_bytes_max or len(self._raw_properties) > self._header_bytes_max
+        )
         self.part = Part.BODY
 
     def _complete(
@@ -159,7 +166,8 @@ class Assembler:
         if self.is_closing:
             return None  # also with properties that do not decode, as in RabbitMQ (S-009)
         if self._too_large:
-            return OversizeReceived(self.channel_number, publish, self._body_bytes)
+            header_bytes = len(self._raw_properties)
+            return OversizeReceived(self.channel_number, publish, self._body_bytes, header_bytes)
         try:
             properties = self._properties_memo.find(self._raw_properties)
         except MalformedProperties:

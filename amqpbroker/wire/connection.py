@@ -14,7 +14,6 @@ from typing import Final
 
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import (
-    DEFAULT_CHANNEL_MAX,
     DEFAULT_FRAME_MAX,
     DEFAULT_MESSAGE_BYTES_MAX,
     FRAME_BODY,
@@ -48,7 +47,7 @@ from amqpbroker.spec.method import (
 )
 from amqpbroker.spec.terms import bytes_term
 from amqpbroker.wire import express
-from amqpbroker.wire.assembler import Assembler
+from amqpbroker.wire.assembler import CONTENT_HEAD_BYTES, Assembler
 from amqpbroker.wire.events import (
     AcksReceived,
     Event,
@@ -58,6 +57,7 @@ from amqpbroker.wire.events import (
     PublishReceived,
 )
 from amqpbroker.wire.frames import Frame, check_known, misplaced, read_frame, unknown_frame
+from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 from amqpbroker.wire.memo import PropertiesMemo
 from amqpbroker.wire.states import SILENT_STATES, TRANSITIONS, State
 
@@ -89,7 +89,9 @@ class Connection:
         "_channels",
         "_data",
         "_express_body_bytes_max",
+        "_express_header_max",
         "_has_express",
+        "_header_bytes_max",
         "_payload_max",
         "_position",
         "_properties_memo",
@@ -108,14 +110,17 @@ class Connection:
         *,
         message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX,
         has_express: bool = True,
+        limits: WireLimits = DEFAULT_WIRE_LIMITS,
     ) -> None:
         self.state = State.HEADER
-        self.frame_max = DEFAULT_FRAME_MAX
-        self.channel_max = DEFAULT_CHANNEL_MAX
+        self.frame_max = limits.frame_max
+        self.channel_max = limits.channel_max
         self.heartbeat_seconds = 0
         self.message_bytes_max = message_bytes_max
         self.arriving_bytes = 0  # of bodies that are not complete
-        self._payload_max = FRAME_MIN_BYTES
+        self._payload_max = limits.initial_frame_max
+        self._header_bytes_max = limits.header_bytes_max
+        self._express_header_max = 0
         self._express_body_bytes_max = 0
         self._has_express = has_express
         self._properties_memo = properties_memo or PropertiesMemo()
@@ -192,6 +197,7 @@ class Connection:
         self._express_body_bytes_max = min(
             self.frame_max, DEFAULT_FRAME_MAX - FRAME_OVERHEAD_BYTES, self.message_bytes_max
         )
+        self._express_header_max = min(self.frame_max, self._header_bytes_max + CONTENT_HEAD_BYTES)
         self.channel_max = method.channel_max
         self.heartbeat_seconds = method.heartbeat
 
@@ -209,7 +215,7 @@ class Connection:
             messages: list[Message] = []
             end, is_plain = express.scan_publishes(
                 data, position, method_frame, publish, self._properties_memo.find,
-                self._payload_max, self._express_body_bytes_max, messages,
+                self._express_header_max, self._express_body_bytes_max, messages,
             )  # fmt: skip
             if not messages:
                 return None
@@ -343,7 +349,9 @@ class Connection:
                 f"number of channels opened ({count}) has reached the negotiated channel_max "
                 f"({self.channel_max})"
             ).caused_by_no_method()
-        self._channels[number] = Assembler(number, self.message_bytes_max, self._properties_memo)
+        self._channels[number] = Assembler(
+            number, self.message_bytes_max, self._properties_memo, self._header_bytes_max
+        )
 
     def _forget_channel(self, channel: Assembler) -> None:
         channel.is_open = False

@@ -36,11 +36,12 @@ class PublishReceived(NamedTuple):
 
 
 class OversizeReceived(NamedTuple):
-    """A message whose body was larger than this broker takes; it was not kept."""
+    """A message whose body or properties were larger than this broker takes; it was not kept."""
 
     channel_number: int
     publish: Publish
     body_bytes: int
+    header_bytes: int  # of its properties
 
 
 class AcksReceived(NamedTuple):

@@ -36,7 +36,7 @@ class TestPublishing:
         with pytest.raises(ConnectionException, match="NOT_IMPLEMENTED - immediate=true"):
             publish(channel, "jobs", b"1", immediate=True)
         with pytest.raises(ConnectionException, match="NOT_IMPLEMENTED - immediate=true"):
-            channel.refuse_oversize(Publish("", "jobs", immediate=True), 101)
+            channel.refuse_oversize(Publish("", "jobs", immediate=True), 101, 2)
 
     def test_to_an_internal_exchange_is_refused(self, client: Client) -> None:
         vhost = client.connection.vhost
@@ -69,9 +69,9 @@ class TestPublishing:
         channel = client.connection.channels[1]
 
         with pytest.raises(ChannelException, match="message size 101 is larger than configured"):
-            channel.refuse_oversize(Publish("", "jobs"), 101)
+            channel.refuse_oversize(Publish("", "jobs"), 101, 2)
         with pytest.raises(AssertionError):
-            channel.refuse_oversize(Publish("", "jobs"), 100)
+            channel.refuse_oversize(Publish("", "jobs"), 100, 2)
 
     def test_a_message_with_several_keys_goes_to_all_of_them(self, client: Client) -> None:
         channel = client.connection.channels[1]

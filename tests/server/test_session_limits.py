@@ -10,7 +10,8 @@ from brokers import declare, publish
 from server_stage import Client, Stage, a_stage, publish_frames
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpbroker.server.outbox import CONGESTED_BYTES, OVERFULL_BYTES
+from amqpbroker.server.outbox import CONGESTED_PART
+from amqpbroker.server.outbox import DEFAULT_OVERFULL_BYTES as OVERFULL_BYTES
 from amqpbroker.server.server import DEATHS_A_ROUND
 from amqpbroker.server.session import Session
 from amqpbroker.spec import methods as m
@@ -94,7 +95,7 @@ async def test_a_slow_reader_is_given_no_more_than_its_share(autojump_clock: Moc
         for _ in range(200):
             await publisher.publish("jobs", bytes(100_000))
         await publisher.round_trip()
-        assert unread_bytes(stage) < CONGESTED_BYTES + 256 * 1024 + 200_000
+        assert unread_bytes(stage) < OVERFULL_BYTES // CONGESTED_PART + 256 * 1024 + 200_000
         assert stage.server.broker.vhosts["/"].queues["jobs"].ready_count > 180
         bodies = [await reader.expect_content(m.BasicDeliver) for _ in range(200)]
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from wire_stage import CHANNEL_MAX, FRAME_MAX, events_of, outcome, raw_frame, sample_of, wire_in
 
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import PROTOCOL_HEADER
 from amqpbroker.spec.errors import ConnectionException
-from amqpbroker.spec.message import encode_header
+from amqpbroker.spec.message import Message, encode_content, encode_header
 from amqpbroker.spec.method import METHODS, Method, encode_method
-from amqpbroker.spec.properties import NO_PROPERTIES
+from amqpbroker.spec.properties import NO_PROPERTIES, properties_of
 from amqpbroker.wire.connection import PUBLISHES_MAX, Connection
 from amqpbroker.wire.events import (
     AcksReceived,
+    Event,
     HeaderReceived,
     HeaderRefused,
     MethodReceived,
@@ -19,6 +22,7 @@ from amqpbroker.wire.events import (
     PublishReceived,
 )
 from amqpbroker.wire.frames import FramingLost
+from amqpbroker.wire.limits import WireLimits
 from amqpbroker.wire.states import State
 from amqpbroker.wire.writer import HEARTBEAT, method_frame
 
@@ -337,6 +341,31 @@ def test_a_message_that_is_too_large_is_told_and_not_kept(count: int) -> None:
     assert [type(event) for event in events] == [PublishReceived, *[OversizeReceived] * count]
 
 
+@pytest.mark.parametrize("has_express", [True, False])
+def test_properties_that_are_too_large_are_told_and_the_message_is_not_kept(
+    has_express: bool,
+) -> None:
+    limits = WireLimits(header_bytes_max=20)
+    wire = wire_in(State.OPEN, channels=(1,), has_express=has_express, limits=limits)
+    fitting, larger = (
+        method_frame(1, m.BasicPublish(0, "", "jobs"))
+        + encode_content(1, properties_of(message_id="x" * size).raw, b"body", FRAME_MAX)
+        for size in (17, 18)
+    )
+    events = events_of(wire, fitting * 2, larger, fitting, larger * 2)
+
+    kinds = [kind for event in events for kind in [type(event)] * max(1, len(messages_of(event)))]
+    assert kinds == [
+        PublishReceived, PublishReceived, OversizeReceived, PublishReceived,
+        OversizeReceived, OversizeReceived,
+    ]  # fmt: skip
+    assert {one.header_bytes for one in events if isinstance(one, OversizeReceived)} == {21}
+
+
+def messages_of(event: Event) -> Sequence[Message]:
+    return event.messages if isinstance(event, PublishReceived) else ()
+
+
 def test_a_publisher_that_never_repeats_itself_does_not_fill_the_memory() -> None:
     wire = wire_in(State.OPEN, channels=(1,))
     for number in range(PUBLISHES_MAX + 1):
@@ -389,3 +418,24 @@ def test_publishes_may_have_names_that_are_not_utf8() -> None:
     assert isinstance(event, PublishReceived)
     assert event.publish.routing_key == "\udcff"
     assert encode_method(m.BasicPublish(routing_key="\udcff")).endswith(b"\x01\xff\x00")
+
+
+@pytest.mark.parametrize("initial_frame_max", [4096, 8192])
+def test_a_frame_before_login_is_so_large_and_no_larger(initial_frame_max: int) -> None:
+    limits = WireLimits(initial_frame_max=initial_frame_max)
+    outcomes = {
+        size: outcome(wire_in(State.STARTING, limits=limits), raw_frame(1, 0, bytes(size))[:7])
+        for size in (initial_frame_max, initial_frame_max + 1)
+    }
+
+    assert outcomes == {initial_frame_max: "nothing", initial_frame_max + 1: "silence"}
+
+
+def test_what_is_offered_is_what_may_be_chosen() -> None:
+    limits = WireLimits(frame_max=8192, channel_max=3)
+    wire = wire_in(State.TUNING, limits=limits)
+
+    assert outcome(wire, method_frame(0, m.ConnectionTuneOk(3, 8192, 0))) == "MethodReceived"
+    for chosen in (m.ConnectionTuneOk(4, 8192, 0), m.ConnectionTuneOk(3, 8193, 0)):
+        wire = wire_in(State.TUNING, limits=limits)
+        assert outcome(wire, method_frame(0, chosen)) == "silence"

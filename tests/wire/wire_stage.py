@@ -10,6 +10,7 @@ from amqpbroker.spec.errors import AMQPException
 from amqpbroker.spec.method import Method
 from amqpbroker.wire.connection import Connection, HandshakeAborted, PeerLost
 from amqpbroker.wire.events import Event
+from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 from amqpbroker.wire.states import State
 from amqpbroker.wire.writer import method_frame
 
@@ -47,9 +48,10 @@ def wire_in(
     channels: tuple[int, ...] = (),
     message_bytes_max: int = DEFAULT_MESSAGE_BYTES_MAX,
     has_express: bool = True,
+    limits: WireLimits = DEFAULT_WIRE_LIMITS,
 ) -> Connection:
     """A connection in *state*, with the *channels* open."""
-    wire = Connection(message_bytes_max=message_bytes_max, has_express=has_express)
+    wire = Connection(message_bytes_max=message_bytes_max, has_express=has_express, limits=limits)
     for step, raw in _STEPS:
         if state is step:
             return wire
