@@ -36,6 +36,6 @@ bench:       ## our figures; AGAINST=amqp://... adds a rival's
 	$(PYTHON) -m bench $(if $(AGAINST),--against $(AGAINST))
 
 docs:        ## the pages and tables that are made from recordings, figures and settings
-	$(PYTHON) -m conformance compatibility && $(PYTHON) scripts/summaries.py && $(PYTHON) scripts/settings_pages.py
+	$(PYTHON) -m conformance compatibility && $(PYTHON) scripts/summaries.py && $(PYTHON) scripts/settings_pages.py && $(PYTHON) scripts/api_document.py
 
 .PHONY: help setup check format test lanes models sim conformance interop bench docs

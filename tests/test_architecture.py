@@ -36,7 +36,14 @@ LAYERS: dict[str, set[str]] = {
 
 NARROWED = {
     ("storage", "engine"): {"ports"},
-    ("cli", "testing"): {"conversation", "fuzz", "recorder", "replayer"},
+    ("cli", "testing"): {
+        "conversation",
+        "fuzz",
+        "http_api",
+        "local_broker",
+        "recorder",
+        "replayer",
+    },
 }
 """{(layer, imported layer): the only modules of it that may be imported}"""
 

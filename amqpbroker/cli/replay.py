@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 _EPILOG = """\
@@ -19,8 +21,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("file", metavar="FILE", help="what 'amqpbroker record' has written")
     parser.add_argument(
-        "url", metavar="URL", help="the broker: amqp://USER:PASSWORD@HOST:PORT/VHOST"
-    )
+        "url", metavar="URL", nargs="?",
+        help="the broker: amqp://USER:PASSWORD@HOST:PORT/VHOST; without it a new one of our own",
+    )  # fmt: skip
     parser.add_argument(
         "--patience", type=float, default=2.0, metavar="SECONDS",
         help="how long to wait for an answer that was recorded (default: 2)",
@@ -34,8 +37,9 @@ def run(values: argparse.Namespace) -> int:
 
     try:
         entries = read_recording(Path(values.file))
-        replayer = Replayer(entries, values.url, values.patience)
-        differences = replayer.run()
+        with _broker_at(values.url) as url:
+            replayer = Replayer(entries, url, values.patience)
+            differences = replayer.run()
     except (OSError, ValueError, WrongRecording) as error:
         print(f"amqpbroker replay: {error}", file=sys.stderr)
         return 2
@@ -45,3 +49,15 @@ def run(values: argparse.Namespace) -> int:
         return 1
     print(f"{replayer.said_count} methods said, and all answers were as recorded")
     return 0
+
+
+@contextmanager
+def _broker_at(url: str | None) -> Generator[str]:
+    """The URL of the broker to talk to; a new one, for the time of the block, if there is none."""
+    if url is not None:
+        yield url
+        return
+    from amqpbroker.testing.local_broker import broker
+
+    with broker(journeys=0) as local:
+        yield local.url

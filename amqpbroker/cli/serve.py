@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from amqpbroker import __version__
+from amqpbroker.cli import options
 from amqpbroker.cli.main import fail
 from amqpbroker.cli.sources import (
     Chosen,
@@ -56,11 +57,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = "Run the broker until SIGTERM or Ctrl-C."
     parser.epilog = _EPILOG
-    parser.add_argument(
+    add_companions(parser)
+    add_settings(parser)
+
+
+def add_companions(parser: argparse.ArgumentParser) -> None:
+    """Describe the options about what runs beside the broker."""
+    group = parser.add_argument_group("for tests and scripts")
+    group.add_argument(
         "--exit-with-parent", action="store_true",
         help="stop when the process that has started the broker ends",
     )  # fmt: skip
-    add_settings(parser)
+    group.add_argument(
+        "--test-api", type=options.port, metavar="PORT",
+        help="let tests hold the clock, make faults and look into the broker, over HTTP on "
+        "127.0.0.1 without a login; 0 takes a free port (docs/test-api.md)",
+    )  # fmt: skip
+    group.add_argument(
+        "--journeys", type=options.count, default=10_000, metavar="COUNT",
+        help="with --test-api: of how many messages to tell what became of them (default: 10000)",
+    )  # fmt: skip
 
 
 def run(values: argparse.Namespace) -> int:
@@ -103,7 +119,7 @@ def run(values: argparse.Namespace) -> int:
             ready_lines=_ready_lines(settings),
             beside=_beside(values, chosen, settings, parent_id),
         )
-    except (WrongCertificate, ControlUnavailable, server.StoreError) as error:
+    except (WrongCertificate, ControlUnavailable, NoTestApi, server.StoreError) as error:
         print(f"amqpbroker: {_reason(error)}", file=sys.stderr)
         for listener in (*listeners, *tls_listeners):
             listener.close()
@@ -117,6 +133,10 @@ def _reason(error: Exception) -> str:
     from amqpbroker.server.run import StoreError
 
     return explain(error) if isinstance(error, StoreError) else str(error)
+
+
+class NoTestApi(Exception):
+    """A sentence on why the test API cannot be served."""
 
 
 def _beside(
@@ -139,6 +159,15 @@ def _beside(
         from amqpbroker.server.parent import StopWithParent
 
         beside.append(StopWithParent(parent_id))
+    if values.test_api is not None:
+        from amqpbroker.testing.http_api import HOST, TestApi
+
+        try:
+            api = TestApi(values.test_api, port or 0, values.journeys)
+        except OSError as error:
+            raise NoTestApi(_explain(error, HOST, values.test_api)) from None
+        print(f"test API: http://{HOST}:{api.port}/", file=sys.stderr, flush=True)
+        beside.append(api)
     return beside
 
 

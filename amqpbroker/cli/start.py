@@ -10,6 +10,7 @@ from typing import Final
 from amqpbroker.cli import background
 from amqpbroker.cli.background import Started, Trouble
 from amqpbroker.cli.main import fail
+from amqpbroker.cli.serve import add_companions
 from amqpbroker.cli.sources import Chosen, WrongSetting, add_settings, choose
 
 _EPILOG: Final = """\
@@ -47,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="in GitHub Actions: set AMQP_URL, AMQP_HOST, AMQP_PORT and AMQPBROKER_PID for later "
         "steps; implies --wait",
     )  # fmt: skip
+    add_companions(parser)
     add_settings(parser)
 
 
@@ -75,7 +77,16 @@ def _start(values: argparse.Namespace, chosen: Mapping[str, Chosen]) -> None:
             f"a broker named '{name}' runs already, on {before.url} (--name gives another name)"
         )
     started = background.launch(
-        name, [sys.executable, "-m", "amqpbroker", "serve", *_config(values), *_given(chosen)]
+        name,
+        [
+            sys.executable,
+            "-m",
+            "amqpbroker",
+            "serve",
+            *_beside(values),
+            *_config(values),
+            *_given(chosen),
+        ],
     )
     if values.wait or values.github_env:
         try:
@@ -96,6 +107,13 @@ def _config(values: argparse.Namespace) -> list[str]:
     """The configuration file that was given as an option."""
     path = getattr(values, "config", None)
     return [] if path is None else [f"--config={path}"]
+
+
+def _beside(values: argparse.Namespace) -> list[str]:
+    """What runs beside the broker, as options of `serve`."""
+    if values.test_api is None:
+        return []
+    return [f"--test-api={values.test_api}", f"--journeys={values.journeys}"]
 
 
 def _given(chosen: Mapping[str, Chosen]) -> list[str]:

@@ -92,7 +92,11 @@ class LocalBroker:
             memory_limit_bytes=options.get("memory_limit_bytes", MEMORY_LIMIT_BYTES),
             message_bytes_max=options.get("message_bytes_max", DEFAULT_MESSAGE_BYTES_MAX),
         )
-        self._thread = ServerThread(settings, listeners)
+        self._furnish(ServerThread(settings, listeners), options)
+
+    def _furnish(self, thread: ServerThread, options: BrokerOptions) -> None:
+        """Put the test kit beside a server, and let it serve."""
+        self._thread = thread
         self._vhost_numbers = count(1)
         #: Who waits for what; `settle` and `QueueHandle.wait_for` are made of it.
         self.barriers = Barriers(self._thread)

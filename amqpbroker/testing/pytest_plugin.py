@@ -4,6 +4,7 @@
     amqp_vhost    a vhost of the test's own
     amqp_url      its URL
     amqp_clock    the broker's clock
+    amqp_faults   what goes wrong with it
 
 The module is loaded with every pytest run where amqpbroker is installed; ``-p no:amqpbroker`` keeps
 it out.  It imports nothing of the broker before a test asks for one of the fixtures.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 if TYPE_CHECKING:
-    from amqpbroker.testing import Clock, LocalBroker, VHostHandle
+    from amqpbroker.testing import Clock, Faults, LocalBroker, VHostHandle
 
 _LEAKS = ("show", "error", "off")
 
@@ -107,6 +108,13 @@ def amqp_clock(amqp_broker: LocalBroker) -> Iterator[Clock]:
     """The broker's clock: `amqpbroker.testing.Clock`.  It goes on after the test."""
     yield amqp_broker.clock
     amqp_broker.clock.resume()
+
+
+@pytest.fixture
+def amqp_faults(amqp_broker: LocalBroker) -> Iterator[Faults]:
+    """What goes wrong with the broker: `amqpbroker.testing.Faults`.  It ends with the test."""
+    yield amqp_broker.faults
+    amqp_broker.faults.clear()
 
 
 @pytest.hookimpl(wrapper=True)

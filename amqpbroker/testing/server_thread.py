@@ -32,12 +32,17 @@ class ServerThread:
     """A running server.  Its methods may be called from any thread."""
 
     def __init__(self, settings: Settings, listeners: Sequence[socket]) -> None:
-        self.server = Server(settings, listeners, tends_garbage=False)
+        # A process that ends without `stop` does not wait for the broker.
+        thread = threading.Thread(target=self._run, name="amqpbroker", daemon=True)
+        self.adopt(Server(settings, listeners, tends_garbage=False), thread)
+
+    def adopt(self, server: Server, thread: threading.Thread) -> None:
+        """Talk to *server*, which runs, or will run, in *thread*."""
+        self.server = server
+        self._thread = thread
         self._stop = trio.Event()
         self._error: BaseException | None = None
         self._pending: dict[Future[object], None] = {}  # calls that were not made yet
-        # A process that ends without `stop` does not wait for the broker.
-        self._thread = threading.Thread(target=self._run, name="amqpbroker", daemon=True)
 
     def start(self) -> None:
         """Begin to serve."""

@@ -169,6 +169,9 @@ async def test_the_command_tells_whether_answers_differ(
     assert main(["replay", str(file), url]) == 0
     assert "all answers were as recorded" in capsys.readouterr().out
 
+    assert main(["replay", str(file)]) == 0  # against a broker of its own
+    assert "all answers were as recorded" in capsys.readouterr().out
+
     file.write_text(text.replace("no queue 'nope'", "no queue 'other'"))
     assert main(["replay", str(file), url, "--patience", "0.2"]) == 1
     printed = capsys.readouterr()
