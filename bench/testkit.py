@@ -42,9 +42,27 @@ def milliseconds(action: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def median(action: Callable[[], object]) -> float:
-    """How long it takes, the median of `REPEAT_COUNT` times."""
-    return statistics.median(milliseconds(action) for _ in range(REPEAT_COUNT))
+class Stopwatch:
+    """Takes the median of several times."""
+
+    def __init__(self, repeat_count: int = REPEAT_COUNT) -> None:
+        self.repeat_count = repeat_count
+
+    def median(self, action: Callable[[], object]) -> float:
+        """How long it takes."""
+        return statistics.median(milliseconds(action) for _ in range(self.repeat_count))
+
+    def start_and_stop(self) -> tuple[float, float]:
+        """How long until a broker has greeted its first client, and until it is gone."""
+        ready: list[float] = []
+        gone: list[float] = []
+        for _ in range(self.repeat_count):
+            began = time.perf_counter()
+            local = broker()
+            assert greeted(local.port)
+            ready.append((time.perf_counter() - began) * 1000)
+            gone.append(milliseconds(local.close))
+        return statistics.median(ready), statistics.median(gone)
 
 
 def greeted(port: int) -> bool:
@@ -57,19 +75,6 @@ def greeted(port: int) -> bool:
         return False
 
 
-def start_and_stop_figures() -> tuple[float, float]:
-    """How long until a broker has greeted its first client, and until it is gone."""
-    ready: list[float] = []
-    gone: list[float] = []
-    for _ in range(REPEAT_COUNT):
-        began = time.perf_counter()
-        local = broker()
-        assert greeted(local.port)
-        ready.append((time.perf_counter() - began) * 1000)
-        gone.append(milliseconds(local.close))
-    return statistics.median(ready), statistics.median(gone)
-
-
 def fill(local: LocalBroker) -> None:
     """Some queues with some messages."""
     vhost = local.vhost()
@@ -79,34 +84,49 @@ def fill(local: LocalBroker) -> None:
             queue.publish(bytes(100))
 
 
-def our_rows() -> list[tuple[str, float]]:
+def our_rows(watch: Stopwatch) -> list[tuple[str, float]]:
     """Our figures, in milliseconds."""
-    import_ms = median(lambda: subprocess.run([sys.executable, "-c", _IMPORT], check=True))
-    bare_ms = median(lambda: subprocess.run([sys.executable, "-c", ""], check=True))
-    ready_ms, gone_ms = start_and_stop_figures()
+    import_ms = watch.median(lambda: subprocess.run([sys.executable, "-c", _IMPORT], check=True))
+    bare_ms = watch.median(lambda: subprocess.run([sys.executable, "-c", ""], check=True))
+    ready_ms, gone_ms = watch.start_and_stop()
     rows = [
         ("importing `amqpbroker.testing`, once a process", import_ms - bare_ms),
         ("a broker, from nothing to greeting its first client", ready_ms),
         ("closing it", gone_ms),
     ]
     with broker() as local:
-        names = iter(range(REPEAT_COUNT))
-        rows.append(("a virtual host made", median(lambda: local.add_vhost(f"v{next(names)}"))))
-        names = iter(range(REPEAT_COUNT))
-        for number in range(REPEAT_COUNT):
-            for queue in range(3):
-                local.vhost(f"v{number}").queue(f"q{queue}").declare().publish(b"x")
-        gone_ms = median(lambda: local.delete_vhost(f"v{next(names)}"))
-        rows.append(("a virtual host removed, with three queues", gone_ms))
+        names = [f"v{number}" for number in range(watch.repeat_count)]
+        to_make, to_remove = iter(names), iter(names)
+        made_ms = watch.median(lambda: local.add_vhost(next(to_make)))
+        for name in names:
+            for queue_name in "abc":
+                local.vhost(name).queue(queue_name).declare().publish(b"x")
+        removed_ms = watch.median(lambda: local.delete_vhost(next(to_remove)))
         fill(local)
         kept = local.snapshot()
+        queue = local.vhost().queue("queue-0")
         what = f"of {QUEUE_COUNT} queues with {MESSAGE_COUNT} messages each"
-        rows.append((f"a snapshot {what}", median(local.snapshot)))
-        rows.append((f"a restore {what}", median(lambda: local.restore(kept))))
-        rows.append(
-            ("a look into a queue", median(lambda: local.vhost().queue("queue-0").ready_count))
-        )
+        rows += [
+            ("a virtual host made", made_ms),
+            ("a virtual host removed, with three queues", removed_ms),
+            (f"a snapshot {what}", watch.median(local.snapshot)),
+            (f"a restore {what}", watch.median(lambda: local.restore(kept))),
+            ("a look into a queue", watch.median(lambda: queue.ready_count)),
+        ]
     return rows
+
+
+def table_of(rows: Sequence[tuple[str, float]]) -> str:
+    """The figures in Markdown."""
+    lines = [f"| {what} | {figure:,.2f} |" for what, figure in rows]
+    return "\n".join(["| | ms |", "| --- | ---: |", *lines, ""])
+
+
+def with_table(page: str, table: str) -> str:
+    """The page with another table between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table}{END}{after}"
 
 
 def rival_start_ms(command: Sequence[str], port: int) -> float:
@@ -132,18 +152,14 @@ def main() -> int:
     parser.add_argument("--rabbitmq-command", help="a command that starts another broker")
     parser.add_argument("--rabbitmq-port", type=int, help="where it will listen")
     values = parser.parse_args()
-    rows = our_rows()
+    rows = our_rows(Stopwatch())
     if values.rabbitmq_command:
         start_ms = rival_start_ms(shlex.split(values.rabbitmq_command), values.rabbitmq_port)
         rows.append(("for comparison: RabbitMQ, from its command to greeting a client", start_ms))
-    table = "| | ms |\n| --- | ---: |\n"
-    table += "".join(f"| {what} | {figure:,.2f} |\n" for what, figure in rows)
+    table = table_of(rows)
     print(table, end="")
     if values.write:
-        text = PAGE.read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}{table}{END}{after}", encoding="utf-8")
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
     return 0
 
 
