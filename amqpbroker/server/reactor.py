@@ -12,6 +12,7 @@ a millisecond at most, and lets trio's other tasks have a turn every few millise
 """
 
 import logging
+import os
 import select
 from collections.abc import Callable, Iterable
 from time import perf_counter
@@ -103,6 +104,16 @@ class Reactor:
         Raises `ServerStopped` when there are no more rounds.
         """
         self._mailbox.post(call)
+
+    def abandon(self) -> None:
+        """Close all files and tell nobody: a forked child has copies that nothing serves.
+
+        As long as they are open, clients do not see that their connection or the server has gone.
+        """
+        for file in self._ready:
+            os.close(file)
+        self._ready.clear()
+        self._poll.close()
 
     async def run(self) -> None:
         """Serve for ever."""

@@ -8,12 +8,14 @@ result is handed back, what it made ready is given out and handed to the sockets
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from socket import socket
 from time import perf_counter
 from typing import Final, ParamSpec, TypeVar
+from weakref import WeakSet
 
 import trio
 
@@ -29,7 +31,10 @@ T = TypeVar("T")
 
 
 class ServerThread:
-    """A running server.  Its methods may be called from any thread."""
+    """A running server.  Its methods may be called from any thread.
+
+    A process that is forked from this one has no such thread, and lets go of the server's files.
+    """
 
     def __init__(self, settings: Settings, listeners: Sequence[socket]) -> None:
         # A process that ends without `stop` does not wait for the broker.
@@ -47,6 +52,7 @@ class ServerThread:
     def start(self) -> None:
         """Begin to serve."""
         self._thread.start()
+        _started.add(self)
 
     def _run(self) -> None:
         try:
@@ -108,6 +114,9 @@ class ServerThread:
     def post(self, future: "Future[T]", call: Callable[[], None]) -> None:
         """Have *call* made; if the server stops before *future* is settled, it fails."""
         self._pending[future] = None  # pyright: ignore[reportArgumentType]
+        if not self._thread.is_alive():
+            self._fail(future)
+            return
         try:
             self.server.reactor.call_soon_threadsafe(call)
         except ServerStopped:
@@ -130,6 +139,16 @@ class ServerThread:
         stopped = ServerStopped("the broker has stopped")
         stopped.__cause__ = self._error
         self.settle(future, error=stopped)
+
+
+def _let_go_in_child() -> None:
+    for thread in _started:
+        thread.server.reactor.abandon()
+    _started.clear()
+
+
+_started: WeakSet[ServerThread] = WeakSet()
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 async def outcome(future: "Future[T]") -> T:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -143,6 +145,48 @@ def test_a_broker_whose_loop_breaks_says_why() -> None:
         local.call(lambda: None)
 
     assert isinstance(caught.value.__cause__, trio.TrioInternalError)
+
+
+FORKING = """
+import os, socket, sys
+from amqpbroker.server.mailbox import ServerStopped
+from amqpbroker.testing import broker
+
+local = broker()
+client = socket.create_connection(("127.0.0.1", local.port), timeout=10)
+local.look(lambda: None)
+ready, done = os.pipe(), os.pipe()
+if os.fork() == 0:
+    try:
+        local.call(lambda: None)
+    except ServerStopped:
+        os.write(ready[1], b"stopped")
+    os.read(done[0], 1)  # the child lives on, as long as the parent looks
+    os._exit(0)
+print(os.read(ready[0], 100).decode())
+print(local.call(lambda: "the parent's is still there"))
+local.close()
+while client.recv(100):
+    pass
+try:
+    socket.create_connection(("127.0.0.1", local.port), timeout=10)
+except ConnectionRefusedError:
+    print("and gone when it is closed")
+os.write(done[1], b"x")
+os.wait()
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_child_does_not_keep_it_open() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert run.stdout.splitlines() == [
+        "stopped",
+        "the parent's is still there",
+        "and gone when it is closed",
+    ], run.stderr
 
 
 def test_a_look_sees_what_was_written_before_it(local: LocalBroker, vhost: VHostHandle) -> None:
