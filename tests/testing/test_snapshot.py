@@ -15,6 +15,7 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.permissions import Permissions, TopicPermissions
 from amqpbroker.engine.policies import check_policy
+from amqpbroker.engine.ports import NoJournal
 from amqpbroker.engine.queue import Queue
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.properties import properties_of
@@ -380,3 +381,24 @@ def test_a_snapshot_is_restored_as_often_as_one_likes() -> None:
             local.clock.advance("1s")
             assert queue.ready_count == 0
             local.restore(kept)
+
+
+class KeepingJournal(NoJournal):
+    """A journal that says that it keeps what it is told."""
+
+    keeps = True
+
+    def reserve(self, count: int) -> int:
+        return 1
+
+
+def test_what_is_on_disk_is_not_reached_and_that_is_said() -> None:
+    broker = make_broker()
+    broker.journal = KeepingJournal()
+    channel = Client(broker).open()
+    declare(channel, "jobs")
+    assert repr(snapshot.take(broker)) == "<Snapshot vhosts=1 queues=1>"
+    declare(channel, "kept", durable=True)
+
+    with pytest.raises(RuntimeError, match="queue 'kept' in vhost '/' keeps its messages on disk"):
+        snapshot.take(broker)
