@@ -59,6 +59,10 @@ class House(Protocol):
         """Why publishers must wait, in RabbitMQ's words; None when they need not."""
         ...
 
+    def may_go_on(self, session: "Session", wire: Connection) -> bool:
+        """Whether a client may be read from though memory is short (`finishing.py`)."""
+        ...
+
     @property
     def awaiting(self) -> "dict[Session, int]":
         """The sessions that answer when a transaction is safe: {session: its number}."""

@@ -23,6 +23,7 @@ from amqpbroker.engine.restoring import restore
 from amqpbroker.server.alarms import Alarms
 from amqpbroker.server.clock import EngineClock
 from amqpbroker.server.entrance import Entrance, peer_name_of
+from amqpbroker.server.finishing import Finishing
 from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.mailbox import ServerStopped
@@ -44,6 +45,9 @@ logger = logging.getLogger("amqpbroker")
 DRAIN_SECONDS: Final = 3.0
 #: What the process takes before the first message, in bytes (docs/performance.md).
 BASE_BYTES: Final = 32 * 1024 * 1024
+#: What is read of a client at once while memory is short: each may send as much before it is
+#: known that it publishes.
+ALARM_READ_BYTES: Final = 32 * 1024
 #: The alarm ends when messages take this share of their room, so that it does not flutter.
 _ALARM_END_SHARE: Final = 0.95
 #: How often to see whether a publisher that was held back may go on.
@@ -104,7 +108,8 @@ class Server:
         self.to_flush: dict[Session, None] = {}
         self.to_work_off: dict[Session, None] = {}
         self.held_back: dict[Session, float] = {}
-        self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self._whole_read_buffer = self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self._finishing = Finishing(self.timekeeper)
         self._sessions: dict[Session, None] = {}
         self.make_session: Callable[..., Session] = Session  # for who wants them otherwise
         self._has_emptied = trio.Event()
@@ -250,6 +255,7 @@ class Server:
         if "memory" not in self._alarms:
             if held_bytes > self._room_bytes:
                 self._alarms.set("memory")
+                self.read_buffer = self._whole_read_buffer[:ALARM_READ_BYTES]
                 logger.warning(
                     "memory alarm: messages take %.1f MiB of the %.1f MiB that the limit leaves "
                     "for them; publishers wait",
@@ -258,10 +264,14 @@ class Server:
                 )
         elif held_bytes <= self._room_bytes * _ALARM_END_SHARE:
             logger.warning("memory alarm is over")
+            self.read_buffer = self._whole_read_buffer
             self._alarms.clear("memory")
+        if self.alarm is not None:
+            self._finishing.pass_on(has_room=self._has_room_for_one())
 
     def _unblock(self) -> None:
         """The last alarm is over."""
+        self._finishing.stop()
         for session in self._sessions:
             session.unblock()
 
@@ -281,6 +291,15 @@ class Server:
             if number <= journal.safe_number:
                 del self.awaiting[session]
                 session.answer()
+
+    def may_go_on(self, session: Session, wire: Connection) -> bool:
+        """Whether a client may be read from though memory is short."""
+        return self._finishing.may_go_on(session, wire, has_room=self._has_room_for_one())
+
+    def _has_room_for_one(self) -> bool:
+        """Whether no more than one of the largest messages is over the limit."""
+        held_bytes = self.broker.held_bytes + self._unsent_bytes
+        return held_bytes <= self._room_bytes + self.broker.message_bytes_max
 
     def welcome(
         self,
@@ -328,6 +347,7 @@ class Server:
         self._sessions.pop(session, None)
         self.awaiting.pop(session, None)
         self.held_back.pop(session, None)
+        self._finishing.forget(session)
         if not self._sessions:
             self._has_emptied.set()
             self._has_emptied = trio.Event()

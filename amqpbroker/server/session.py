@@ -193,11 +193,8 @@ class Session:
                     event = wire.next_event()
                     if event is None:
                         self._has_more = False
-                        if (
-                            wire.arriving_bytes > wire.message_bytes_max
-                            and self._house.alarm is not None
-                        ):
-                            self._block()  # one message may be finished, or nothing would drain
+                        if self._house.alarm is not None and not self._house.may_go_on(self, wire):
+                            self._block()
                         return
                     self._perform(event)
                     if self._awaited_answer is not None:
