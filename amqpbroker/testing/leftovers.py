@@ -19,7 +19,7 @@ def find_leftovers(broker: "LocalBroker", vhost_name: str) -> list[str]:
 
     What was mandatory and given back to its publisher is no leftover: somebody was told.
     """
-    return broker.look(_find, broker, vhost_name)
+    return broker.look(_find, broker, vhost_name) if broker.is_running else []
 
 
 def _find(broker: "LocalBroker", vhost_name: str) -> list[str]:
@@ -47,7 +47,7 @@ def describe_vhost(broker: "LocalBroker", vhost_name: str) -> list[str]:
         published = broker.publish_record.messages(vhost_name)[-_LISTED_MAX:]
         return [*_shortened(queues, "queues"), *map(repr, published)]
 
-    return broker.look(describe)
+    return broker.look(describe) if broker.is_running else []
 
 
 def _open_connections(broker: "LocalBroker", vhost: VHost) -> Iterator[str]:

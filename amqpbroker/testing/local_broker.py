@@ -114,7 +114,7 @@ class LocalBroker:
         self._thread.start()
 
     def __repr__(self) -> str:
-        state = "" if self._thread.is_running else " stopped"
+        state = "" if self.is_running else " stopped"
         return f"<LocalBroker {self.url}{state}>"
 
     def __enter__(self) -> Self:
@@ -127,6 +127,11 @@ class LocalBroker:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves: until `close`."""
+        return self._thread.is_running
 
     def close(self) -> None:
         """Close every connection with 320 and stop; clients are not waited for."""
@@ -180,7 +185,7 @@ class LocalBroker:
         try:
             yield vhost
         finally:
-            if self.call(lambda: vhost.name in self.engine.vhosts):
+            if self.is_running and self.call(lambda: vhost.name in self.engine.vhosts):
                 vhost.delete()
 
     def published(

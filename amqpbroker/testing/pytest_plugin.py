@@ -107,7 +107,8 @@ def amqp_url(amqp_vhost: VHostHandle) -> str:
 def amqp_clock(amqp_broker: LocalBroker) -> Iterator[Clock]:
     """The broker's clock: `amqpbroker.testing.Clock`.  It goes on after the test."""
     yield amqp_broker.clock
-    amqp_broker.clock.resume()
+    if amqp_broker.is_running:
+        amqp_broker.clock.resume()
 
 
 @pytest.fixture

@@ -101,6 +101,18 @@ def test_the_session_has_one_broker_and_its_clock_goes_on_after_a_test(run: Runn
     result.assert_outcomes(passed=2)
 
 
+def test_a_test_may_end_the_broker_itself(run: Runner) -> None:
+    result = run(
+        """
+        def test_it(amqp_broker, amqp_vhost, amqp_clock):
+            amqp_broker.close()
+            assert amqp_broker.is_running
+        """
+    )
+
+    result.assert_outcomes(failed=1)
+
+
 LEAKY = """
 @pytest.fixture(scope="module")
 def left_open():
