@@ -55,6 +55,7 @@ class Barriers:
         future.set_running_or_notify_cancel()  # whoever stops waiting does not cancel it
 
         def expire() -> None:
+            self._look()  # it may hold by now, or fail
             if self._waiting.pop(future, None) is None:
                 return
             names = condition()
