@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from bench.crowds import Churn, Crowd, Stalled
 from bench.figures import Better
 from bench.messages import Fixed, Mixed, Topical
 from bench.plan import Plan, Timing
@@ -88,6 +89,10 @@ CHECKS = (
     ),
     Check("backlog", Backlog(), (Floor("delivered_per_s", 1_000),)),
     Check("latency", Latency(rate=500, queued=20_000), (at_most("p50_ms", 100),)),
+    Check("churn", Churn(rate=100), (at_most("open_p50_ms", 100), at_most("grown_mb", 20))),
+    Check("queues", Crowd(queues=1_000), (Floor("declared_per_s", 200),)),
+    Check("bindings", Crowd(queues=50, bindings=2_000), (Floor("bound_per_s", 200),)),
+    Check("stalled", Stalled(), (at_most("peak_mb", 220),)),
     Check("connections", Connections(count=50), (at_most("idle_mb", 100),)),
     Check("start", Start(runs=1), (at_most("confirmed_ms", 5_000),)),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import attrs
 
+from bench.crowds import Churn, Crowd, Stalled
 from bench.errors import BenchError
 from bench.figures import Better, Figure
 from bench.messages import Fixed, Mixed, Topical
@@ -101,6 +102,68 @@ WORKLOADS = (
                 value_target=25,
                 is_pictured=True,
             ),
+        ),
+    ),
+    Workload(
+        "connections-5000",
+        "5,000 idle connections, one channel each",
+        Connections(count=5_000),
+        (
+            megabytes("connected_mb", "resident, connected", 165),
+            Figure(
+                "kb_per_connection",
+                "memory a connection",
+                "kB",
+                Better.LOWER,
+                decimals=1,
+                value_target=25,
+            ),
+        ),
+    ),
+    Workload(
+        "churn",
+        "1,000 connections that open and close a second",
+        Churn(),
+        (
+            Figure("opened_per_s", "opened and closed", "/s", value_target=950),
+            milliseconds("open_p50_ms", "open after, median"),
+            milliseconds("open_p99_ms", "open after, 99 %", 50),
+            megabytes("grown_mb", "resident, grown by", 4),
+        ),
+    ),
+    Workload(
+        "queues-10000",
+        "10,000 queues: declared, a message in each, deleted",
+        Crowd(queues=10_000),
+        (
+            Figure("declared_per_s", "declared", "/s", value_target=5_000),
+            Figure("published_per_s", "published, a queue each", "/s"),
+            milliseconds("removed_ms", "deleted after"),
+            Figure("kb_each", "memory a queue", "kB", Better.LOWER, decimals=1, value_target=4),
+            milliseconds("others_p50_ms", "others wait, median"),
+            milliseconds("others_max_ms", "others wait at most", 100),
+        ),
+    ),
+    Workload(
+        "bindings-100000",
+        "100,000 bindings of 1,000 queues to a topic exchange",
+        Crowd(queues=1_000, bindings=100_000),
+        (
+            Figure("bound_per_s", "bound", "/s", value_target=5_000),
+            Figure("published_per_s", "published, a key each", "/s"),
+            milliseconds("removed_ms", "exchange and queues deleted after"),
+            Figure("kb_each", "memory a binding", "kB", Better.LOWER, decimals=1, value_target=2),
+            milliseconds("others_p50_ms", "others wait, median"),
+            milliseconds("others_max_ms", "others wait at most", 500),
+        ),
+    ),
+    Workload(
+        "stalled",
+        "1,000 B at full speed, to a consumer that stops reading and goes on",
+        Stalled(),
+        (
+            Figure("stalled_published_per_s", "published while it does not read", "/s"),
+            megabytes("peak_mb", "resident at most", 200),
         ),
     ),
     Workload(

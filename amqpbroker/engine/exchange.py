@@ -107,6 +107,15 @@ class Exchange:
         """The binding equal to *binding*, if it is there."""
         return self._bindings.get(binding.identity)
 
+    def take_bindings(self) -> Collection[Binding]:
+        """All bindings, of an exchange that is gone.
+
+        Speed: its router goes with it, and need not be told of each: with 100,000 bindings to a
+        topic exchange that would keep everybody waiting for 1.6 s.
+        """
+        bindings, self._bindings = self._bindings, {}
+        return bindings.values()
+
     def remove(self, binding: Binding) -> None:
         """Remove a binding that `find` gave."""
         del self._bindings[binding.identity]

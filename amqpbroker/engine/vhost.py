@@ -371,8 +371,8 @@ class VHost:
             if exchange.intake is not None:
                 exchange.intake.close()
                 exchange.intake = None  # some know their exchange, and no cycle must stay
-            for binding in list(exchange.bindings):
-                self._remove_binding(exchange, binding)
+            for binding in exchange.take_bindings():
+                self._forget_binding(exchange, binding)
             for binding in list(exchange.incoming):
                 source = self.exchanges[binding.source_name]
                 self._remove_binding(source, binding)
@@ -385,6 +385,10 @@ class VHost:
     def _remove_binding(self, source: Exchange, binding: Binding) -> None:
         """Remove a binding at its source and at its destination (V1)."""
         source.remove(binding)
+        self._forget_binding(source, binding)
+
+    def _forget_binding(self, source: Exchange, binding: Binding) -> None:
+        """Remove a binding, which its source has let go, at its destination."""
         self.binding_count -= 1
         del _incoming(binding.destination)[binding]
         self._register.unbound(source, binding)
