@@ -71,6 +71,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=_number, default=1, metavar="N",
         help="with --in-process: so many processes share the cases (default: %(default)s)",
     )  # fmt: skip
+    add(
+        "--durable", action="store_true",
+        help="with --own: the broker keeps its data on disk, and is started again at the end",
+    )  # fmt: skip
     add("--pid", type=_number, metavar="PID", help="URL's process, to watch memory and processor")
     add("--log", type=Path, metavar="FILE", help="URL's log, to watch for tracebacks")
     add(
@@ -257,7 +261,7 @@ async def _target(values: argparse.Namespace) -> AsyncGenerator[LocalBroker | Re
         async with a_local_broker() as local:
             yield local
     elif values.own:
-        async with an_own_broker() as own, a_broker_watched(own):
+        async with an_own_broker(is_durable=values.durable) as own, a_broker_watched(own):
             yield own
     else:
         broker = RemoteBroker(

@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,6 +89,10 @@ class RemoteBroker:
         """What has gone wrong since the last call."""
         problems, self._problems = self._problems, []
         return problems
+
+    def note(self, problem: Problem) -> None:
+        """Something is wrong."""
+        self._problems.append(problem)
 
     async def watch(self) -> None:
         """Look at memory and log for ever."""
@@ -186,34 +190,51 @@ async def a_broker_watched(broker: RemoteBroker) -> AsyncGenerator[RemoteBroker]
 
 
 @asynccontextmanager
-async def an_own_broker() -> AsyncGenerator[RemoteBroker]:
+async def an_own_broker(*, is_durable: bool = False) -> AsyncGenerator[RemoteBroker]:
     """`amqpbroker serve` on a free port, for the time of the block.
 
-    Raises `RuntimeError` when it does not start.
+    One that is durable is started again at the end, on what the block has left.  Raises
+    `RuntimeError` when it does not start.
     """
-    with TemporaryDirectory(prefix="amqpbroker-fuzz-") as directory:
-        log_path = Path(directory) / "broker.log"
-        with log_path.open("wb") as log:
-            process = await trio.lowlevel.open_process(
-                [
-                    sys.executable, "-m", "amqpbroker", "serve", "--port", "0", "--memory",
-                    "--memory-limit", _MEMORY_LIMIT,
-                ],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                start_new_session=True,  # Ctrl-C is for the fuzzer
-            )  # fmt: skip
-        assert process.stdout is not None
-        try:
-            line = bytes(await process.stdout.receive_some())
-            found = re.search(rb"amqp://\S+", line)
-            if found is None:
-                raise RuntimeError(f"the broker does not start: {log_path.read_text()}")
-            yield RemoteBroker(found[0].decode(), process_id=process.pid, log_path=log_path)
-        finally:
-            process.terminate()
-            with trio.move_on_after(_STOP_SECONDS, shield=True):
-                await process.wait()
-            await _ended(process)
+    with TemporaryDirectory(prefix="amqpbroker-fuzz-") as name:
+        directory = Path(name)
+        options = ("--data-dir", str(directory / "data")) if is_durable else ("--memory",)
+        async with _served(directory, options) as broker:
+            yield broker
+        if is_durable:
+            async with _served(directory, options) as again:
+                again.look()
+            for problem in again.problems():
+                broker.note(problem)
+
+
+@asynccontextmanager
+async def _served(directory: Path, options: Sequence[str]) -> AsyncGenerator[RemoteBroker]:
+    log_path = directory / "broker.log"
+    with log_path.open("ab") as log:
+        process = await trio.lowlevel.open_process(
+            [
+                sys.executable, "-m", "amqpbroker", "serve", "--port", "0",
+                "--memory-limit", _MEMORY_LIMIT, *options,
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            start_new_session=True,  # Ctrl-C is for the fuzzer
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = bytes(await process.stdout.receive_some())
+        found = re.search(rb"amqp://\S+", line)
+        if found is None:
+            raise RuntimeError(f"the broker does not start: {log_path.read_text()}")
+        broker = RemoteBroker(found[0].decode(), process_id=process.pid, log_path=log_path)
+        yield broker
+        process.terminate()
+        with trio.move_on_after(_STOP_SECONDS, shield=True):
+            await process.wait()
+        broker.process_id = None
+        broker.look()
+    finally:
+        await _ended(process)
 
 
 async def _ended(process: trio.Process) -> None:
