@@ -3,7 +3,8 @@
 What may differ between two runs against the same broker is normalised: generated names are
 numbered in the order in which they are first met (``<queue-1>``), and lines whose order is open
 are sorted inside an ``any order`` block.  The ending that makes a case's own names unique is left
-out: it says nothing.  The time of a death (x-death) shows as ``<now>``.
+out: it says nothing.  The time of a death (x-death) shows as ``<now>``, and what messages about the
+broker say of its node and of TCP connections as ``<node>`` and ``<connection>``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ from contextlib import contextmanager
 from amqpbroker.testing.generated_names import GeneratedNames
 from amqpbroker.testing.raw_events import Event, Sent
 from amqpbroker.testing.wording import event_lines, sent_lines
+
+_PLACEHOLDERS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\bnode='[^']+'"), "node='<node>'"),
+    (re.compile(r"'127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+'"), "'<connection>'"),
+)
+"""What each run says anew, and what stands for it."""
 
 
 class Dialogue:
@@ -79,6 +86,8 @@ class Dialogue:
             self.lines += [f"  {line}" for group in sorted(groups) for line in group]
 
     def _normalised(self, text: str) -> str:
+        for pattern, placeholder in _PLACEHOLDERS:
+            text = pattern.sub(placeholder, text)
         return self._names.normalised(text).replace(self._name_ending, "")
 
 

@@ -26,6 +26,8 @@ FEATURES: Mapping[str, str] = {
     "recent-history": "exchanges of type x-recent-history",
     "policies": "policies and operator policies",
     "limits": "limits of vhosts and users",
+    "tracing": "the firehose: amq.rabbitmq.trace",
+    "events": "the event exchange: amq.rabbitmq.event",
 }
 """{feature: what it is}"""
 

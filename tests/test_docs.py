@@ -2,7 +2,8 @@
 
 An example is a fenced block of Python after a line ``<!-- example: ... -->``.  It runs as it
 stands, but for the port, in a Python of its own against a broker of its own; what it prints is
-what the line ``<!-- prints: ... -->`` after it says.
+what the line ``<!-- prints: ... -->`` after it says.  ``<!-- example: ..., serve --trace / -->``
+names options that the broker is to be started with.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 URL_IN_PAGES = "amqp://guest:guest@127.0.0.1:5672/"
 TLS_PORT_IN_PAGES = ":5671/"
 EXAMPLE = re.compile(
-    r"^<!-- example:[^\n]*-->\n```python\n(?P<code>.*?)^```\n(?:<!-- prints: (?P<output>.*?) -->)?",
+    r"^<!-- example:[^\n]*?(?:, serve (?P<options>[^\n]*))? -->\n"
+    r"```python\n(?P<code>.*?)^```\n(?:<!-- prints: (?P<output>.*?) -->)?",
     re.MULTILINE | re.DOTALL,
 )
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
@@ -30,7 +32,12 @@ NAMED_IN_FILE = re.compile(r"`(\w+)` in `((?:cli|engine|server|spec|wire)/\w+\.p
 RUN_SECONDS_MAX = 60
 
 EXAMPLES = [
-    pytest.param(found["code"], found["output"] or "", id=f"{page.name}-{number}")
+    pytest.param(
+        found["code"],
+        found["output"] or "",
+        (found["options"] or "").split(),
+        id=f"{page.name}-{number}",
+    )
     for page in PAGES
     for number, found in enumerate(EXAMPLE.finditer(page.read_text(encoding="utf-8")), start=1)
 ]
@@ -77,19 +84,9 @@ def tls_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
         yield urls[1].rstrip("/").rpartition(":")[2], directory
 
 
-@pytest.mark.parametrize(("code", "expected"), EXAMPLES)
-def test_an_example_runs_as_it_stands(
-    code: str, expected: str, request: pytest.FixtureRequest
-) -> None:
-    if "aio_pika" in code:
-        pytest.importorskip("aio_pika")
-    if TLS_PORT_IN_PAGES in code:
-        port, directory = request.getfixturevalue("tls_port")
-        program = code.replace(TLS_PORT_IN_PAGES, f":{port}/")
-    else:
-        directory = ROOT
-        program = code.replace(URL_IN_PAGES, request.getfixturevalue("broker_url"))
-    run = subprocess.run(
+def run_program(program: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in *directory*, in a Python of its own."""
+    return subprocess.run(
         [sys.executable, "-"],
         input=program,
         capture_output=True,
@@ -98,6 +95,24 @@ def test_an_example_runs_as_it_stands(
         timeout=RUN_SECONDS_MAX,
         check=False,
     )
+
+
+@pytest.mark.parametrize(("code", "expected", "options"), EXAMPLES)
+def test_an_example_runs_as_it_stands(
+    code: str, expected: str, options: list[str], request: pytest.FixtureRequest
+) -> None:
+    if "aio_pika" in code:
+        pytest.importorskip("aio_pika")
+    if TLS_PORT_IN_PAGES in code:
+        port, directory = request.getfixturevalue("tls_port")
+        program = code.replace(TLS_PORT_IN_PAGES, f":{port}/")
+        run = run_program(program, directory)
+    elif options:
+        with serving(*options) as urls:
+            run = run_program(code.replace(URL_IN_PAGES, urls[0]), ROOT)
+    else:
+        url = request.getfixturevalue("broker_url")
+        run = run_program(code.replace(URL_IN_PAGES, url), ROOT)
 
     assert (run.returncode, run.stdout.strip()) == (0, expected), run.stderr
 

@@ -264,6 +264,17 @@ _WATCHING: Final = (
         can_reload=True,
     ),
     Setting(
+        "event-exchange", "has_event_exchange", options.on_or_off, "off", "on|off",
+        "tell in the exchange amq.rabbitmq.event of the default virtual host what comes and goes",
+        shape=Shape.FLAG,
+    ),
+    Setting(
+        "trace", "traced_vhosts", str, "", "VHOST",
+        "copy every message of this virtual host to its exchange amq.rabbitmq.trace; may be given "
+        "several times",
+        shape=Shape.LIST,
+    ),
+    Setting(
         "express", "has_express", options.on_or_off, "on", "on|off",
         "read what repeats by a shortcut; off is slower and must give the same answers, for "
         "finding out where they differ",

@@ -26,6 +26,8 @@ from amqpbroker.engine.passwords import PASSWORD_BYTES_MAX, PasswordHash, raw_pa
 
 #: RabbitMQ's user for everybody, who may come from this machine only (S-028).
 GUEST_NAME: Final = "guest"
+#: Who acts when nobody has asked for it: what expires, what a lost connection leaves.
+INTERNAL_USER: Final = "rmq-internal"
 #: The tag of users who may publish in others' names (S-202).
 IMPERSONATOR: Final = "impersonator"
 #: Names of users and vhosts, in bytes: as long as AMQP allows (a short string).

@@ -9,6 +9,8 @@ user or vhost are closed (S-075), permissions count from the next request on.  T
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from amqpbroker.engine import roster
 from amqpbroker.engine.access import User, check_name
 from amqpbroker.engine.operator_error import OperatorError
@@ -26,7 +28,11 @@ DEFAULT_QUEUE_TYPES: Final = ("classic", "quorum")
 
 def put_user(broker: "Broker", user: User) -> None:
     """Add a user, or change the one of that name; its connections stay as they are."""
+    is_new = broker.users.get(user.name) is None
     broker.users.put(user)
+    name = {"name": user.name}
+    _tell(broker, "user.created" if is_new else "user.password.changed", name)
+    _tell(broker, "user.tags.set", {**name, "tags": user.tags})
     roster.keep_user(broker.journal, user)
 
 
@@ -36,6 +42,7 @@ def delete_user(broker: "Broker", name: str) -> None:
     broker.close_connections(lambda one: one.user.name == name, f"user '{name}' is deleted")
     broker.permissions.forget(user_name=name)
     broker.user_limits.pop(name, None)
+    _tell(broker, "user.deleted", {"name": name})
     roster.forget(broker.journal, user_name=name)
 
 
@@ -43,6 +50,8 @@ def set_user_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -
     """Limit a user's connections and channels, instead of the limits it has (S-347)."""
     _check_user(broker, name)
     broker.user_limits[name] = check_user_limits(limits)
+    event_name = "user.limits.set" if limits else "user.limits.cleared"
+    _tell(broker, event_name, {"name": "limits", "username": name, **limits})
 
 
 def add_vhost(broker: "Broker", name: str, *, default_queue_type: str | None = None) -> None:
@@ -65,11 +74,15 @@ def delete_vhost(broker: "Broker", name: str) -> None:
 def set_vhost_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
     """Limit a vhost's connections and queues, instead of the limits it has (S-347)."""
     _vhost(broker, name).limits = check_vhost_limits(limits)
+    _tell(broker, "vhost.limits.set", {"name": "limits", "vhost": name, **limits})
 
 
 def set_policy(broker: "Broker", vhost_name: str, policy: Policy) -> None:
     """Add a policy or operator policy to a vhost, or replace the one of its name (S-340)."""
     _vhost(broker, vhost_name).set_policy(policy)
+    told = {"name": policy.name, "vhost": vhost_name, "pattern": policy.pattern}
+    told |= {"apply-to": policy.apply_to, "priority": policy.priority}
+    _tell(broker, "policy.set", {**told, "definition": policy.definition})
 
 
 def clear_policy(
@@ -77,6 +90,8 @@ def clear_policy(
 ) -> None:
     """Take a policy or operator policy away from a vhost."""
     _vhost(broker, vhost_name).clear_policy(name, is_operators=is_operators)
+    event_name = "operator.policy.cleared" if is_operators else "policy.cleared"
+    _tell(broker, event_name, {"name": name, "vhost": vhost_name})
 
 
 def set_permissions(
@@ -85,6 +100,8 @@ def set_permissions(
     """Let a user in to a vhost, to do what *permissions* say."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.set(user_name, vhost_name, permissions)
+    told = {"user": user_name, "vhost": vhost_name, **attrs.asdict(permissions)}
+    _tell(broker, "permission.created", told)
     roster.keep_permissions(broker.journal, user_name, vhost_name, permissions)
 
 
@@ -92,6 +109,7 @@ def clear_permissions(broker: "Broker", user_name: str, vhost_name: str) -> None
     """Let a user in to a vhost no more.  Who is in may do nothing there."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.clear(user_name, vhost_name)
+    _tell(broker, "permission.deleted", {"user": user_name, "vhost": vhost_name})
     roster.keep_permissions(broker.journal, user_name, vhost_name, None)
 
 
@@ -105,6 +123,8 @@ def set_topic_permissions(
     """Limit the routing keys that a user may use at a topic exchange (S-337)."""
     _check_both(broker, user_name, vhost_name)
     broker.permissions.set_topic(user_name, vhost_name, exchange_name, permissions)
+    told = {"user": user_name, "vhost": vhost_name, "exchange": exchange_name}
+    _tell(broker, "topic.permission.created", {**told, **attrs.asdict(permissions)})
     roster.keep_topic_permissions(broker.journal, user_name, vhost_name, exchange_name, permissions)
 
 
@@ -121,6 +141,13 @@ def clear_topic_permissions(
     for exchange in cleared:
         broker.permissions.clear_topic(user_name, vhost_name, exchange)
         roster.keep_topic_permissions(broker.journal, user_name, vhost_name, exchange, None)
+    _tell(broker, "topic.permission.deleted", {"user": user_name, "vhost": vhost_name})
+
+
+def _tell(broker: "Broker", event_name: str, told: Mapping[str, object]) -> None:
+    """Tell who watches, in the words of RabbitMQ's event of that name (S-350)."""
+    if broker.event_witness is not None:
+        broker.event_witness.administered(event_name, told)
 
 
 def _check_both(broker: "Broker", user_name: str, vhost_name: str) -> None:

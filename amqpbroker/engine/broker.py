@@ -12,9 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from amqpbroker.engine import node_limits, usage_limits
-from amqpbroker.engine.access import User, Users
+from amqpbroker.engine.access import INTERNAL_USER, User, Users
+from amqpbroker.engine.client_facts import NO_FACTS, ClientFacts
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
+from amqpbroker.engine.event_exchange import EventExchange
+from amqpbroker.engine.exchange import Exchange
+from amqpbroker.engine.firehose import Firehose
 from amqpbroker.engine.node_limits import DEFAULT_NODE_LIMITS, NodeLimits
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import NOTHING, PermissionTable, Rights
@@ -36,6 +40,7 @@ from amqpbroker.engine.vhost import VHost
 from amqpbroker.engine.witnesses import Watch
 from amqpbroker.spec.constants import DEFAULT_MESSAGE_BYTES_MAX
 from amqpbroker.spec.errors import not_allowed
+from amqpbroker.spec.message import Message
 
 
 class Broker:
@@ -56,6 +61,7 @@ class Broker:
         limits: NodeLimits = DEFAULT_NODE_LIMITS,
         dice: Dice | None = None,
         journal: Journal | None = None,
+        node_name: str = "amqpbroker@localhost",
     ) -> None:
         self.names = names
         self.journal: Journal = NoJournal() if journal is None else journal
@@ -65,11 +71,16 @@ class Broker:
         self.user_limits: dict[str, Limits] = {}  # {user name: limits}
         self.message_bytes_max = message_bytes_max
         self.limits = limits  # may be replaced
+        self.node_name = node_name  # RabbitMQ's word for what this broker is called
         # Speed: who watches is asked for once a batch of messages, and is mostly nobody.
         self.witness: Witness | None = None  # told of messages
         self.event_witness: EventWitness | None = None  # told of all else that comes and goes
         self._watch: Watch[Witness] = Watch()
         self._event_watch: Watch[EventWitness] = Watch()
+        self.firehose = Firehose(self)
+        self.event_exchange: EventExchange | None = None
+        self.acting_user_name = INTERNAL_USER  # who has brought about what happens now
+        self._connection_count = 0
         self.vhosts = {name: VHost(self, name) for name in vhost_names}
         self.connections: dict[Connection, None] = {}
         self.channel_count = 0  # of all connections
@@ -77,6 +88,7 @@ class Broker:
         self.now_ms = 0  # what `advance` said last: milliseconds since 1970
         self.schedule = Schedule()
         self.deaths: deque[Dead] = deque()  # to be routed
+        self.notices: deque[tuple[Exchange, Message]] = deque()  # what the broker itself publishes
         self.unsafe: dict[Connection, None] = {}  # with confirms that wait for the journal
         self.to_dispatch: dict[Queue, None] = {}  # ready messages and somebody who may want them
         self.held_bytes = 0  # what all queues' messages occupy; once for each queue they are in
@@ -98,14 +110,28 @@ class Broker:
 
         Raises `OperatorError` for one that is not there.
         """
-        vhost = self.vhosts.pop(name, None)
-        if vhost is None:
-            raise OperatorError(f"there is no vhost '{name}'")
+        vhost = self._known_vhost(name)
+        del self.vhosts[name]
+        self.firehose.turn_off(vhost)
         self.close_connections(lambda one: one.vhost is vhost, f"vhost '{name}' is deleted")
         vhost.close()
         self.permissions.forget(vhost_name=name)
         if self.event_witness is not None:
             self.event_witness.vhost_deleted(vhost)
+
+    def trace_on(self, vhost_name: str) -> None:
+        """Let the firehose tell of a vhost.  Raises `OperatorError` for one that is not there."""
+        self.firehose.turn_on(self._known_vhost(vhost_name))
+
+    def trace_off(self, vhost_name: str) -> None:
+        """Let the firehose be silent again.  Raises `OperatorError`."""
+        self.firehose.turn_off(self._known_vhost(vhost_name))
+
+    def _known_vhost(self, name: str) -> VHost:
+        vhost = self.vhosts.get(name)
+        if vhost is None:
+            raise OperatorError(f"there is no vhost '{name}'")
+        return vhost
 
     def close_connections(self, concerns: Callable[[Connection], bool], reason: str) -> None:
         """Close the connections that this *concerns*; their clients are told the reason (320)."""
@@ -113,12 +139,19 @@ class Broker:
             connection.force_close(reason)
 
     def connect(
-        self, user: User, vhost_name: str, outlet: Outlet, *, wants_cancel_notify: bool
+        self,
+        user: User,
+        vhost_name: str,
+        outlet: Outlet,
+        *,
+        wants_cancel_notify: bool,
+        facts: ClientFacts = NO_FACTS,
     ) -> Connection:
         """Let a user in to a vhost.
 
         Raises 530 for a connection too many (S-041 to S-043), and for a vhost that is not there
         (S-039) or that the user may not enter (S-040).
+        `facts` are for those who are told of the connection.
         """
         node_limits.check_connection(self)
         vhost = self.vhosts.get(vhost_name)
@@ -127,7 +160,9 @@ class Broker:
         usage_limits.check_connection(vhost, user)
         if self.permissions.rights(user.name, vhost_name) is None:
             raise not_allowed(f"access to vhost '{vhost_name}' refused for user '{user.name}'")
-        connection = Connection(self, vhost, user, outlet, wants_cancel_notify=wants_cancel_notify)
+        connection = Connection(
+            self, vhost, user, outlet, wants_cancel_notify=wants_cancel_notify, facts=facts
+        )
         self.connections[connection] = None
         if self.event_witness is not None:
             self.event_witness.connection_created(connection)
@@ -161,28 +196,50 @@ class Broker:
         """Tell a witness of events no more."""
         self.event_witness = self._event_watch.remove(witness)
 
+    def turn_on_events(self, vhost: VHost) -> None:
+        """Have the event exchange in *vhost* (S-350); nothing when it is on."""
+        if self.event_exchange is None:
+            exchange = vhost.add_event_exchange()
+            self.event_exchange = EventExchange(self, exchange)
+            self.watch_events(self.event_exchange)
+
+    def next_serial(self) -> int:
+        """A number for another connection."""
+        self._connection_count += 1
+        return self._connection_count
+
     # Time and work
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `dispatch` would do something."""
+        return bool(self.to_dispatch or self.deaths or self.notices)
 
     def advance(self, now_ms: int) -> None:
         """It is *now_ms*, and what is due by now happens.  The clock never goes back."""
         assert now_ms >= self.now_ms, (now_ms, self.now_ms)
         self.now_ms = now_ms
+        self.acting_user_name = INTERNAL_USER
         while (callback := self.schedule.take_due(now_ms)) is not None:
             callback()
 
     def dispatch(self, deaths_max: int | None = None) -> None:
-        """Give out what the pass has made ready, and route what has died.
+        """Give out what the pass has made ready, and route what has died, and what is told.
 
-        No more than *deaths_max* dead letters are routed; the others wait in `deaths`.
+        No more than *deaths_max* dead letters and notices are routed; the others wait.
         """
         routed_count = 0
-        while self.to_dispatch or self.deaths:
-            while self.deaths and routed_count != deaths_max:
+        while self.to_dispatch or self.deaths or self.notices:
+            while (self.deaths or self.notices) and routed_count != deaths_max:
                 routed_count += 1
-                self._dead_letter(self.deaths.popleft())
+                if self.notices:
+                    exchange, notice = self.notices.popleft()
+                    exchange.vhost.pass_on(exchange, notice)
+                else:
+                    self._dead_letter(self.deaths.popleft())
             if self.to_dispatch:
                 next(iter(self.to_dispatch)).dispatch()
-            elif self.deaths:
+            elif self.deaths or self.notices:
                 return
 
     def _dead_letter(self, dead: Dead) -> None:

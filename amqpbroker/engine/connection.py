@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from amqpbroker.engine import node_limits, usage_limits
-from amqpbroker.engine.access import User
+from amqpbroker.engine.access import INTERNAL_USER, User
 from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.client_facts import NO_FACTS, ClientFacts
 from amqpbroker.engine.ports import Outlet
 from amqpbroker.spec.errors import connection_forced
 
@@ -23,9 +24,11 @@ class Connection:
         "client_name",
         "debts",
         "exclusive_queues",
+        "facts",
         "is_congested",
         "outlet",
         "rights",
+        "serial",
         "to_tell",
         "user",
         "vhost",
@@ -40,6 +43,7 @@ class Connection:
         outlet: Outlet,
         *,
         wants_cancel_notify: bool,
+        facts: ClientFacts = NO_FACTS,
     ) -> None:
         self.broker = broker
         self.vhost = vhost
@@ -48,11 +52,18 @@ class Connection:
         self.outlet = outlet
         self.wants_cancel_notify = wants_cancel_notify
         self.client_name = ""  # what its client calls it, if it does
+        self.facts = facts
+        self.serial = broker.next_serial()
         self.channels: dict[int, Channel] = {}  # {channel number: Channel}
         self.exclusive_queues: dict[Queue, None] = {}
         self.to_tell: dict[Channel, None] = {}  # channels with untold confirms
         self.debts: dict[Queue, int] = {}  # {lagging queue: the delivered_count to wait for}
         self.is_congested = False  # its client reads too slowly to be given more
+
+    @property
+    def name(self) -> str:
+        """What it is called where it is spoken of."""
+        return self.facts.name
 
     def __repr__(self) -> str:
         return f"<Connection {self.user.name!r}@{self.vhost.name!r} channels={len(self.channels)}>"
@@ -122,6 +133,7 @@ class Connection:
 
     def close(self) -> None:
         """End the connection: its channels, then its exclusive queues; nothing when it has."""
+        self.broker.acting_user_name = INTERNAL_USER
         for number in list(self.channels):
             self.close_channel(number)
         for queue in list(self.exclusive_queues):

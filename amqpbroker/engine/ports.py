@@ -252,6 +252,12 @@ class EventWitness(Protocol):
     def alarm_cleared(self, resource_name: str) -> None:
         """It is no more."""
 
+    def administered(self, event_name: str, told: Mapping[str, object]) -> None:
+        """An operator has changed something else: *told* is what.
+
+        Both are in the words of RabbitMQ's events: ``user.created``, ``policy.set``.
+        """
+
 
 class NameSource(Protocol):
     """Makes names that nobody can guess and that never repeat."""

@@ -17,6 +17,7 @@ from amqpbroker.engine.intakes import make_intake
 from amqpbroker.engine.permissions import UNLIMITED, Operation, Rights
 from amqpbroker.engine.policies import Policies, Policy
 from amqpbroker.engine.policy_keys import NO_DEFINITION
+from amqpbroker.engine.predeclared import EVENT_EXCHANGE, PREDECLARED
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, rules_of
 from amqpbroker.engine.register import Register
@@ -33,15 +34,6 @@ if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
 
 RESERVED_PREFIX: Final = "amq."
-#: {predeclared exchange: (type, internal)} (S-095)
-_PREDECLARED: Final = {
-    "amq.direct": ("direct", False),
-    "amq.fanout": ("fanout", False),
-    "amq.topic": ("topic", False),
-    "amq.headers": ("headers", False),
-    "amq.match": ("headers", False),
-    "amq.rabbitmq.trace": ("topic", True),
-}
 _NO_LINE_BREAKS: Final = str.maketrans("", "", "\r\n")
 
 Destination = Queue | Exchange
@@ -63,7 +55,7 @@ class VHost:
         self._register = Register(broker.journal, name)
         self._register.opened()
         self.default_exchange = self._make_exchange("", "direct", router=DefaultRouter(self.queues))
-        for exchange_name, (type_, internal) in _PREDECLARED.items():
+        for exchange_name, (type_, internal) in PREDECLARED.items():
             self._make_exchange(exchange_name, type_, internal=internal)
 
     def __repr__(self) -> str:
@@ -172,6 +164,11 @@ class VHost:
         if (witness := self.broker.event_witness) is not None:
             witness.exchange_created(exchange)
         return exchange
+
+    def add_event_exchange(self) -> Exchange:
+        """The exchange that tells of events, which is made if it is not there (S-350)."""
+        exchange = self.exchanges.get(EVENT_EXCHANGE)
+        return exchange or self._make_exchange(EVENT_EXCHANGE, "topic", internal=True)
 
     def check_exchange(self, name: str) -> Exchange:
         """A passive declaration: the exchange must be there, nothing else counts (S-102)."""

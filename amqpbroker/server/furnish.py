@@ -23,3 +23,7 @@ def furnish(broker: Broker, settings: Settings) -> None:
     for vhost_name in settings.vhost_names:
         broker.add_vhost(vhost_name)
         broker.permissions.set(settings.default_user, vhost_name)
+    for vhost_name in settings.traced_vhosts:
+        broker.trace_on(vhost_name)
+    if settings.has_event_exchange:
+        broker.turn_on_events(broker.vhosts[settings.default_vhost])

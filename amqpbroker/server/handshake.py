@@ -6,16 +6,20 @@ tune-ok -> nothing;                   open -> connection.open-ok
 
 import ipaddress
 import platform
+import socket
 from typing import Final
 
 from amqpbroker import __version__
 from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.client_facts import ClientFacts
+from amqpbroker.server.addresses import connection_name
 from amqpbroker.server.sasl import EXTERNAL, MECHANISMS, MalformedResponse
+from amqpbroker.server.transport import Transport
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.errors import AMQPException, login_refused
-from amqpbroker.spec.table import Field, Table, longstr
-from amqpbroker.wire.connection import HandshakeAborted
+from amqpbroker.spec.table import Field, Table, encode_table, longstr
+from amqpbroker.wire.connection import Connection, HandshakeAborted
 from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 
 #: The RabbitMQ that this broker answers like (design: `--emulate`).
@@ -51,7 +55,9 @@ class Handshake:
         "_broker",
         "_certificate_user",
         "_limits",
+        "_mechanism",
         "_peer_address",
+        "_raw_properties",
         "capabilities",
         "connection_name",
         "user",
@@ -69,6 +75,8 @@ class Handshake:
         self._limits = limits
         self._peer_address = peer_address
         self._certificate_user = certificate_user
+        self._mechanism = ""
+        self._raw_properties = b""
         self.user: User | None = None
         self.capabilities: frozenset[str] = (
             frozenset()
@@ -91,6 +99,7 @@ class Handshake:
         or a response that cannot be understood (S-024).
         """
         self._read_properties(method.client_properties)
+        self._mechanism = method.mechanism
         user_name = self._find_user(method)
         witness = self._broker.event_witness
         if self.user is None:
@@ -101,6 +110,18 @@ class Handshake:
             witness.authentication_succeeded(user_name, method.mechanism, self._peer_address)
         return m.ConnectionTune(
             self._limits.channel_max, self._limits.frame_max, self._limits.heartbeat_seconds
+        )
+
+    def facts(self, wire: Connection, transport: Transport, peer_name: str) -> ClientFacts:
+        """What is known of the client, now that everything is agreed."""
+        return ClientFacts(
+            name=connection_name(transport.getsockname(), peer_name),
+            mechanism=self._mechanism,
+            channel_max=wire.channel_max,
+            frame_max=wire.frame_max,
+            heartbeat_seconds=wire.heartbeat_seconds,
+            is_tls=not isinstance(transport, socket.socket),
+            raw_properties=self._raw_properties,
         )
 
     def _find_user(self, method: m.ConnectionStartOk) -> str:
@@ -127,6 +148,7 @@ class Handshake:
         return refusal.caused_by_no_method()
 
     def _read_properties(self, properties: Table) -> None:
+        self._raw_properties = encode_table(properties)
         capabilities = properties.get("capabilities")
         if capabilities is not None and isinstance(capabilities.value, dict):
             table: Table = capabilities.value

@@ -5,7 +5,7 @@ neither bytes nor sockets; errors are the engine's exceptions.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from amqpbroker.engine import topology
 from amqpbroker.engine.channel import Channel
@@ -253,3 +253,9 @@ HANDLERS: Final[Mapping[type[Method], Handler]] = {
     m.TxCommit: tx_commit,
     m.TxRollback: tx_rollback,
 }
+
+
+def perform(channel: Channel, method: Method) -> Reply:
+    """Have a method answered, in the name of the channel's user."""
+    channel.connection.broker.acting_user_name = channel.connection.user.name
+    return cast("Handler", HANDLERS[type(method)])(channel, method)

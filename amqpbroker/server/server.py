@@ -205,7 +205,7 @@ class Server:
             self._store.journal.end_round()  # who was dropped has left more
         if self.after_round is not None:
             self.after_round()
-        if self.broker.to_dispatch or self.broker.deaths or self.to_work_off:
+        if self.broker.has_more or self.to_work_off:
             return 0
         return HELD_BACK_LOOK_SECONDS if self.held_back else None
 

@@ -22,7 +22,7 @@ from amqpbroker.engine.ports import Outlet
 from amqpbroker.server.handshake import Handshake, what_came
 from amqpbroker.server.heartbeat import Heartbeat
 from amqpbroker.server.house import House
-from amqpbroker.server.methods import HANDLERS, ContentReply, Reply
+from amqpbroker.server.methods import ContentReply, Reply, perform
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.server.outlet import SessionOutlet
 from amqpbroker.server.phase import Phase
@@ -358,6 +358,7 @@ class Session:
                 method.virtual_host,
                 self._engine_outlet(self._outlet, handshake),
                 wants_cancel_notify="consumer_cancel_notify" in handshake.capabilities,
+                facts=handshake.facts(self._wire, self._transport, self.peer_name),
             )
         except ConnectionException as error:
             error.caused_by(method.class_id, method.method_id)
@@ -395,7 +396,7 @@ class Session:
         journal = self._house.broker.journal
         demand_count = journal.demand_count
         try:
-            reply = HANDLERS[type(method)](channel, method)
+            reply = perform(channel, method)
         except AMQPException as error:
             return self._refuse(channel, error, type(method))
         if reply is None or getattr(method, "no_wait", False):

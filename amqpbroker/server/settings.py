@@ -43,6 +43,8 @@ class Settings:
     default_vhost: str = "/"
     other_vhosts: tuple[str, ...] = ()
     control_path: str = ""  # of the control socket; empty: where it mostly is
+    has_event_exchange: bool = False  # amq.rabbitmq.event tells what comes and goes
+    traced_vhosts: tuple[str, ...] = ()  # of which the firehose tells from the start
     log_level: str = "warning"
     has_express: bool = True  # the express lane is used (`wire/express.py`)
 
@@ -65,4 +67,4 @@ class Settings:
     @property
     def vhost_names(self) -> tuple[str, ...]:
         """The virtual hosts that exist from the start."""
-        return tuple(dict.fromkeys((self.default_vhost, *self.other_vhosts)))
+        return tuple(dict.fromkeys((self.default_vhost, *self.other_vhosts, *self.traced_vhosts)))

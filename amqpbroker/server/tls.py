@@ -133,6 +133,9 @@ class TLSTransport:
     def fileno(self) -> int:
         return self._tls.fileno()
 
+    def getsockname(self) -> object:
+        return self._tls.getsockname()
+
     def setblocking(self, flag: bool, /) -> None:
         self._tls.setblocking(flag)
 

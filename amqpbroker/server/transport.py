@@ -17,6 +17,10 @@ class Transport(Protocol):
         """Its file descriptor; below 0 when it is closed."""
         ...
 
+    def getsockname(self) -> object:
+        """This end's address."""
+        ...
+
     def setblocking(self, flag: bool, /) -> None:
         """Wait, or not."""
         ...

@@ -8,6 +8,7 @@ Passwords never come here: who asks has hashed them (`engine/passwords.py`).
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, TypeAlias, cast
 
 from amqpbroker.engine import administration
@@ -179,6 +180,16 @@ def _list_vhosts(broker: Broker, given: Arguments) -> Json:
     ]
 
 
+def _trace(broker: Broker, given: Arguments, *, is_on: bool) -> Json:
+    name = given.text("vhost")
+    given.check_all_read()
+    if is_on:
+        broker.trace_on(name)
+    else:
+        broker.trace_off(name)
+    return None
+
+
 # Permissions
 
 
@@ -242,6 +253,8 @@ VERBS: Final[Mapping[str, Verb]] = {
     "add_vhost": _add_vhost,
     "delete_vhost": _delete_vhost,
     "list_vhosts": _list_vhosts,
+    "trace_on": partial(_trace, is_on=True),
+    "trace_off": partial(_trace, is_on=False),
     "set_permissions": _set_permissions,
     "clear_permissions": _clear_permissions,
     "set_topic_permissions": _set_topic_permissions,

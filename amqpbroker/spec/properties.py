@@ -12,7 +12,6 @@ which routing and queueing depend.  `edited` splices a changed property in.
 Source: specification section 4.2.6.1; bytes that cannot be decoded are 541 in RabbitMQ (S-006).
 """
 
-from collections.abc import Mapping
 from struct import Struct
 from struct import error as StructError
 from typing import Final
@@ -27,7 +26,7 @@ from amqpbroker.spec.table import (
 )
 
 #: {property: the wire kind of its value}, in wire order
-NAMES: Final[Mapping[str, str]] = {
+NAMES: Final[dict[str, str]] = {
     "content_type": "shortstr",
     "content_encoding": "shortstr",
     "headers": "table",

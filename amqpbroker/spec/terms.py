@@ -47,7 +47,7 @@ def value_term(field: Field) -> str:
     if isinstance(value, list):
         return f"[{','.join(field_term(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return f"[{','.join(_row_term(name, inner) for name, inner in value.items())}]"
+        return f"[{','.join(row_term(name, inner) for name, inner in value.items())}]"
     return _float_term(value) if isinstance(value, float) else str(value)
 
 
@@ -70,7 +70,8 @@ def json_term(value: object) -> str:
     return _float_term(value) if isinstance(value, float) else str(value)
 
 
-def _row_term(name: str, field: Field) -> str:
+def row_term(name: str, field: Field) -> str:
+    """A field of a table: {<<"n">>,long,5}."""
     raw_name = name.encode("utf-8", "surrogateescape")
     return f"{{{binary_term(raw_name)},{field.kind_name},{value_term(field)}}}"
 

@@ -28,7 +28,7 @@ LIMIT_S = 10.0
 def an_administered_broker() -> Generator[tuple[str, EngineConsole]]:
     """The URL of a broker, and a console to it, for the time of the block."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(Settings(), [listener])
+    server = Server(Settings(has_event_exchange=True), [listener])
     url = f"amqp://guest:guest@127.0.0.1:{listener.getsockname()[1]}/"
     stops: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
@@ -59,6 +59,7 @@ class EngineConsole:
         answers: SimpleQueue[Exception | None] = SimpleQueue()
 
         def call() -> None:
+            self._server.broker.acting_user_name = "guest"
             try:
                 if (other := OTHER_VERBS.get(verb)) is not None:
                     other(self._server.broker, arguments)
@@ -136,4 +137,6 @@ OTHER_VERBS: Mapping[str, Verb] = {
     "clear_vhost_limit": _set_vhost_limit,
     "set_user_limit": _set_user_limit,
     "clear_user_limit": _set_user_limit,
+    "trace_on": lambda broker, given: broker.trace_on(given["vhost"]),
+    "trace_off": lambda broker, given: broker.trace_off(given["vhost"]),
 }

@@ -512,6 +512,9 @@ class KeyUpdating:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def getsockname(self) -> object:
+        return self._socket.getsockname()
+
     def setblocking(self, flag: bool, /) -> None:
         self._socket.setblocking(flag)
 
