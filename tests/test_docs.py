@@ -8,6 +8,7 @@ names options that the broker is to be started with.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -92,6 +93,7 @@ def run_program(program: str, directory: Path) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         cwd=directory,
+        env={name: value for name, value in os.environ.items() if name != "AMQPBROKER_MEMORY"},
         timeout=RUN_SECONDS_MAX,
         check=False,
     )

@@ -34,6 +34,8 @@ class CommandModule(Protocol):
 
 #: {name: where it stands, and one line about it}
 COMMANDS: Final[Mapping[str, Command]] = {
+    "store": Command("amqpbroker.cli.store", "check what a broker keeps on disk; repair it"),
+    "doctor": Command("amqpbroker.cli.doctor", "say what a power cut now would keep and lose"),
     "serve": Command("amqpbroker.cli.serve", "run the broker until it is told to stop"),
     "start": Command("amqpbroker.cli.start", "start a broker in the background"),
     "stop": Command("amqpbroker.cli.stop", "stop a broker that 'start' has started"),

@@ -23,12 +23,13 @@ _ID_MASK: Final = (1 << LEVEL_BITS) - 1
 class QueueEntries:
     """What the journal keeps of one queue."""
 
-    __slots__ = ("_is_quorum", "journal", "kept_count", "queue_id")
+    __slots__ = ("_is_quorum", "has_expirations", "journal", "kept_count", "queue_id")
 
     def __init__(self, journal: Journal, queue_id: int, *, is_quorum: bool) -> None:
         self.journal = journal
         self.queue_id = queue_id
         self._is_quorum = is_quorum
+        self.has_expirations = False  # of their own, some of its messages: the journal notes it
         self.kept_count = 0  # entries that have not left
 
     def enter(self, position: int, messages: Sequence[Message], now_ms: int) -> bool:
@@ -97,3 +98,9 @@ class QueueEntries:
                 if properties is None:
                     properties = known[raw] = Properties(raw)
                 yield entered_ms, Message(publish, properties, content)
+
+
+def ids_of(runs: Runs) -> Iterator[int]:
+    """All ids of some runs."""
+    for first, count in zip(runs.firsts, runs.counts, strict=True):
+        yield from range(first, first + count)

@@ -162,7 +162,7 @@ class KeptFifoOrder:
             chunk = self._chunks[-1] if self._chunks else None
             if chunk is None or chunk.count + count > count_max:
                 chunk = Chunk()
-                chunk.messages, chunk.number = None, self._journal.safe_number
+                chunk.messages, chunk.number = None, 1
                 self._chunks.append(chunk)
             chunk.firsts.append(first)
             chunk.counts.append(count)

@@ -230,47 +230,24 @@ class Queue:
         """Note what concerns a message that has come into the order."""
         if len(message.content) > LARGE_BYTES:
             self.has_large = True
-        time_ms = self._time_to_live_ms(message)
-        if time_ms is not None:
-            self._expires_at[position] = entered_ms + time_ms
+        self.note_expiry(position, message, entered_ms)
         held_bytes = len(message.content) + MESSAGE_OVERHEAD_BYTES
         self.held_bytes += held_bytes
         self.broker.held_bytes += held_bytes
 
-    def restore(self, fresh_id: int) -> None:
-        """Take in what the journal has from the last process.
+    def take_back(self, position: int, message: Message, entered_ms: int) -> None:
+        """Take in a message that the order has restored."""
+        if self._present is not None:
+            self._present.admit(message)
+        if self.limit is not None:
+            self.limit.added((message,))
+        self._take_in(position, message, entered_ms)
 
-        Entries below *fresh_id* may have been delivered then, and are redelivered.
-        """
-        assert self.entries is not None, self
-        runs, order = self.entries.restored(), self.order
-        if self.is_plain and isinstance(order, KeptFifoOrder):
-            order.restore_paged(runs, fresh_id)
-            self.has_large = runs.byte_count > sum(runs.counts) * LARGE_BYTES
-            self.note_paging()
-            return
-        ids = (
-            first + offset
-            for first, count in zip(*runs[:2], strict=True)
-            for offset in range(count)
-        )
-        for entry_id, (entered_ms, message) in zip(ids, self.entries.read_timed(runs), strict=True):
-            if self._present is not None:
-                self._present.admit(message)
-            if self.limit is not None:
-                self.limit.added((message,))
-            position = order.restore(entry_id, message, was_delivered=entry_id < fresh_id)
-            self._take_in(position, message, entered_ms)
-        self.broker.to_dispatch[self] = None
-
-    @property
-    def fresh_id(self) -> int | None:
-        """The id of the first entry that was never delivered; None where that is not known."""
-        order = self.order
-        if not isinstance(order, KeptFifoOrder) or order.recovered_count:
-            return None if self.delivered_count or order.are_redelivered else 0
-        position = order.fresh_position
-        return self.broker.journal.reserve(1) if position is None else position
+    def note_expiry(self, position: int, message: Message, entered_ms: int) -> None:
+        """Note when the time of a message is over, if ever."""
+        time_ms = self._time_to_live_ms(message)
+        if time_ms is not None:
+            self._expires_at[position] = entered_ms + time_ms
 
     def note_paging(self) -> None:
         """Account for the messages that have left memory, or come back to it."""
@@ -287,6 +264,9 @@ class Queue:
         if expiration is None:
             return queue_ms
         self.has_own_times = True
+        if self.entries is not None and not self.entries.has_expirations:
+            self.entries.has_expirations = True
+            self.vhost.note_expirations(self)
         own_ms = int(expiration)
         return own_ms if queue_ms is None else min(own_ms, queue_ms)
 
@@ -562,6 +542,8 @@ class Queue:
         """Account for messages that no longer stand here, nor with a consumer."""
         if self.is_deleted:
             return
+        if self.entries is not None:
+            self.note_paging()
         if self._expires_at:
             for position in positions:
                 self._expires_at.pop(position, None)

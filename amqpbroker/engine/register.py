@@ -15,6 +15,7 @@ is told then for nothing.
 from typing import TYPE_CHECKING, Final
 
 from amqpbroker.engine.exchange import Exchange
+from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.routing.router import Binding
 from amqpbroker.spec.table import Table, decode_table, encode_table
@@ -80,8 +81,8 @@ class Register:
 
     def left(self, queue: Queue) -> None:
         """The broker comes to its end in peace: note what of the queue was never delivered."""
-        fresh_id = queue.fresh_id
-        if self._keeps(queue) and fresh_id is not None:
+        fresh_id = _fresh_id(queue) if self._keeps(queue) else None
+        if fresh_id is not None:
             record = {**_queue_record(queue), FRESH_ID: fresh_id}
             self._journal.put(QUEUE, (self._vhost_name, queue.name), record)
 
@@ -105,12 +106,22 @@ class Register:
         )
 
 
+def _fresh_id(queue: Queue) -> int | None:
+    """The id of the first entry that was never delivered; None where that is not known."""
+    order = queue.order
+    if not isinstance(order, KeptFifoOrder) or order.recovered_count:
+        return None if queue.delivered_count or order.are_redelivered else 0
+    position = order.fresh_position
+    return queue.broker.journal.reserve(1) if position is None else position
+
+
 def _queue_record(queue: Queue) -> "dict[str, Json]":
     assert queue.entries is not None, queue
     return {
         "id": queue.entries.queue_id,
         "auto_delete": queue.auto_delete,
         "arguments": written(queue.arguments),
+        "has_expirations": queue.entries.has_expirations,
     }
 
 

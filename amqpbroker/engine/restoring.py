@@ -1,7 +1,9 @@
 """Making a broker what it was, from what its journal has kept."""
 
 from amqpbroker.engine.broker import Broker
-from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.entries import ids_of
+from amqpbroker.engine.kept_order import KeptFifoOrder
+from amqpbroker.engine.queue import LARGE_BYTES, Queue
 from amqpbroker.engine.register import BINDING, EXCHANGE, FRESH_ID, QUEUE, VHOST, read_table
 
 #: Above all ids.
@@ -41,9 +43,32 @@ def restore(broker: Broker) -> None:
             arguments=read_table(record["arguments"]),
             queue_id=queue_id,
         )
+        assert queue.entries is not None, queue
+        queue.entries.has_expirations = bool(record["has_expirations"])
         vhost.add_queue(queue)
-        queue.restore(fresh_id if journal.is_clean else _ALL_IDS)
+        _restore_messages(queue, fresh_id if journal.is_clean else _ALL_IDS)
     for (vhost_name, source, kind, name, routing_key, arguments), _ in journal.records(BINDING):
         vhost = broker.vhosts[vhost_name]
         destination = vhost.queue(name) if kind == QUEUE else vhost.exchange(name)
         vhost.bind(source, destination, routing_key, read_table(arguments))
+
+
+def _restore_messages(queue: Queue, fresh_id: int) -> None:
+    """Let a queue have what the journal has of it; what is below *fresh_id* is redelivered."""
+    entries, order = queue.entries, queue.order
+    assert entries is not None, queue
+    runs = entries.restored()
+    if queue.is_plain and isinstance(order, KeptFifoOrder):
+        order.restore_paged(runs, fresh_id)
+        queue.has_large = runs.byte_count > sum(runs.counts) * LARGE_BYTES
+        queue.note_paging()
+        if entries.has_expirations:  # they are read for these alone, and stay where they are
+            timed = entries.read_timed(runs)
+            for entry_id, (entered_ms, message) in zip(ids_of(runs), timed, strict=True):
+                queue.note_expiry(entry_id, message, entered_ms)
+    else:
+        timed = entries.read_timed(runs)
+        for entry_id, (entered_ms, message) in zip(ids_of(runs), timed, strict=True):
+            position = order.restore(entry_id, message, was_delivered=entry_id < fresh_id)
+            queue.take_back(position, message, entered_ms)
+    queue.broker.to_dispatch[queue] = None

@@ -142,7 +142,9 @@ def purge_queue(channel: Channel, name: str) -> int:
     channel.connection.rights.check(Operation.READ, "queue", name)
     queue = channel.vhost.queue(name)
     queue.check_lock(channel.connection)
-    return queue.purge()
+    purged_count = queue.purge()
+    channel.connection.broker.journal.demand()
+    return purged_count
 
 
 def bind_queue(

@@ -207,6 +207,10 @@ class VHost:
         if self.broker.event_witness is not None:
             self.broker.event_witness.queue_created(queue)
 
+    def note_expirations(self, queue: Queue) -> None:
+        """A durable queue has a message with an expiration of its own, as it had none before."""
+        self._register.declared(queue)
+
     def remove_queue(self, queue: Queue) -> None:
         """Remove a queue, its messages and its bindings; its consumers are the caller's part."""
         del self.queues[queue.name]

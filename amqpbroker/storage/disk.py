@@ -113,10 +113,11 @@ class RealDisk:
 
     LOCK_NAME = "lock"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, must_exist: bool = False) -> None:
         """Make the directory if need be, and lock it; raises `OSError` and `StoreLocked`."""
         self.path = path
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        if not must_exist:
+            os.makedirs(path, mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._lock = os.open(os.path.join(path, self.LOCK_NAME), flags, 0o600)
         try:

@@ -50,6 +50,12 @@ class Reclaimer:
         self._copy_some(self._segment)
         return True
 
+    def rewrite(self, segment: Segment, records: Iterator[tuple[int, int, bytes]]) -> None:
+        """Write again what counts of the *records* that a segment has, and remove it."""
+        self._segment, self._rest = segment, records
+        while self._segment is segment:
+            self._copy_some(segment)
+
     def idle_step(self) -> bool:
         """As `step`, when nobody else wants to write: the active segment may be left for it."""
         self._look_at = 0

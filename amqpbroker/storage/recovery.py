@@ -43,7 +43,9 @@ class Recovered:
 class Reading:
     """The segments of a directory, read from the first to the last."""
 
-    def __init__(self, disk: Disk, log: Log) -> None:
+    def __init__(self, disk: Disk, log: Log, *, passes_faults: bool = False) -> None:
+        """With `passes_faults` it takes what it can get, behind faults too."""
+        self._passes_faults = passes_faults
         self.disk = disk
         self.log = log
         self.faults: list[str] = []
@@ -68,7 +70,7 @@ class Reading:
         file = self.disk.open(name)
         scan = SegmentScan(file, number)
         try:
-            for record in scan.records():
+            for record in scan.records(passes_faults=self._passes_faults):
                 self._take(number, record.kind, record.position, record.size_bytes, record.payload)
         except (layout.Malformed, ValueError, KeyError, TypeError) as error:
             scan.fault = f"a record makes no sense: {error}"

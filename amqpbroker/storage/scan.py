@@ -49,8 +49,11 @@ class SegmentScan:
         self.next_id = 0
         self._data = file.read(0, self.size_bytes)
 
-    def records(self) -> Iterator[ScannedRecord]:
-        """The records of whole transactions, but for the COMMITs; the attributes are true after."""
+    def records(self, *, passes_faults: bool = False) -> Iterator[ScannedRecord]:
+        """The records of whole transactions, but for the COMMITs; the attributes are true after.
+
+        It ends at the first fault, or with `passes_faults` goes on behind the next COMMIT.
+        """
         header = layout.decode_header(self._data)
         if header is None:
             self.fault = "the header of the file does not read"
@@ -67,7 +70,12 @@ class SegmentScan:
         while position < len(view):
             record = self._record_at(view, position)
             if record is None:
-                return
+                behind = self._behind_commit(position) if passes_faults else None
+                if behind is None:
+                    return
+                pending.clear()
+                position = behind
+                continue
             position += record.size_bytes
             if record.kind != layout.COMMIT:
                 pending.append(record)
@@ -81,6 +89,15 @@ class SegmentScan:
             pending.clear()
         if pending:
             self.fault = f"it ends within a transaction, at byte {position}"
+
+    def _behind_commit(self, position: int) -> int | None:
+        """Where the next COMMIT ends that reads."""
+        for match in _COMMIT_HEAD.finditer(self._data, position):
+            payload = self._data[match.end() : match.end() + 16]
+            crc = layout.RECORD_HEAD.unpack_from(match[0])[1]
+            if len(payload) == 16 and layout.is_sound(layout.COMMIT, crc, payload):
+                return match.end() + 16
+        return None
 
     def _record_at(self, view: memoryview, position: int) -> ScannedRecord | None:
         start = position + layout.RECORD_HEAD.size
