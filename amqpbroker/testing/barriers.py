@@ -40,6 +40,7 @@ class Barriers:
 
         *wanted* names what is waited for, for the error.
         """
+        __tracebackhide__ = True
         future = self._begin(wanted, condition, timeout)
         try:
             future.result()

@@ -271,6 +271,7 @@ class LocalBroker:
         also waited until clients have settled what they were given.  Raises `StillOutstanding`, a
         `TimeoutError` that names what is missing, after *timeout* seconds.
         """
+        __tracebackhide__ = True
         self.barriers.wait("waiting for quiet", lambda: self._outstanding(acked=acked), timeout)
 
     async def async_settle(self, *, acked: bool = False, timeout: float = TIMEOUT_SECONDS) -> None:

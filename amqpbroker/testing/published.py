@@ -108,6 +108,7 @@ class Published(Sequence[PublishedMessage]):
 
     def first(self) -> PublishedMessage:
         """The oldest of them; raises `AssertionError` when there is none."""
+        __tracebackhide__ = True
         if not self._messages:
             self._fail("at least 1 message")
         return self._messages[0]
@@ -116,10 +117,12 @@ class Published(Sequence[PublishedMessage]):
 
     def once(self) -> Self:
         """There is exactly one."""
+        __tracebackhide__ = True
         return self.times(1)
 
     def times(self, count: int) -> Self:
         """There are exactly so many."""
+        __tracebackhide__ = True
         if len(self) != count:
             self._fail(f"{count} message{'' if count == 1 else 's'}")
         if self._record[1]:
@@ -132,12 +135,14 @@ class Published(Sequence[PublishedMessage]):
 
     def never(self) -> Self:
         """There is none."""
+        __tracebackhide__ = True
         return self.times(0)
 
     # Criteria
 
     def with_body(self, body: bytes | str) -> Self:
         """Those with exactly this body."""
+        __tracebackhide__ = True
         expected = body.encode() if isinstance(body, str) else body
 
         def lack(message: PublishedMessage) -> str | None:
@@ -147,6 +152,7 @@ class Published(Sequence[PublishedMessage]):
 
     def with_json(self, expected: object) -> Self:
         """Those whose body says this in JSON."""
+        __tracebackhide__ = True
 
         def lack(message: PublishedMessage) -> str | None:
             try:
@@ -159,6 +165,7 @@ class Published(Sequence[PublishedMessage]):
 
     def with_json_including(self, expected: Mapping[str, object]) -> Self:
         """Those whose body is a JSON object with at least these values, at any depth."""
+        __tracebackhide__ = True
 
         def lack(message: PublishedMessage) -> str | None:
             try:
@@ -172,6 +179,7 @@ class Published(Sequence[PublishedMessage]):
 
     def with_headers(self, headers: Mapping[str, object] | None = None, /, **more: object) -> Self:
         """Those with at least these headers."""
+        __tracebackhide__ = True
         expected = {**(headers or {}), **more}
 
         def lack(message: PublishedMessage) -> str | None:
@@ -182,6 +190,7 @@ class Published(Sequence[PublishedMessage]):
 
     def with_properties(self, **expected: object) -> Self:
         """Those with at least these properties, by their AMQP names with underscores."""
+        __tracebackhide__ = True
 
         def lack(message: PublishedMessage) -> str | None:
             missing = _missing(expected, message.properties)
@@ -191,6 +200,7 @@ class Published(Sequence[PublishedMessage]):
 
     def matching(self, predicate: Callable[[PublishedMessage], bool], name: str = "") -> Self:
         """Those for which *predicate* is true; *name* stands in the error."""
+        __tracebackhide__ = True
         called = name or getattr(predicate, "__name__", "the predicate")
 
         def lack(message: PublishedMessage) -> str | None:
@@ -205,6 +215,7 @@ class Published(Sequence[PublishedMessage]):
 
         Raises `StillOutstanding`, a `TimeoutError`.
         """
+        __tracebackhide__ = True
         self._broker.barriers.wait(f"waiting for {self._query}", self._wish(count), timeout)
         return self._again()
 
@@ -230,6 +241,7 @@ class Published(Sequence[PublishedMessage]):
         return self.now(self._broker, self._query)
 
     def _narrowed(self, name: str, lack: Lack) -> Self:
+        __tracebackhide__ = True
         criterion = Criterion(name, lack)
         query = attrs.evolve(self._query, criteria=(*self._query.criteria, criterion))
         narrowed = type(self)(self._broker, query, self._record, is_counted=self._is_counted)
@@ -240,6 +252,7 @@ class Published(Sequence[PublishedMessage]):
 
     def _fail(self, wanted: str) -> None:
         """Raise with the messages that there are, the nearest first, and what they lack."""
+        __tracebackhide__ = True
         published = self._record[0]
         ranked = sorted(published, key=lambda message: len(self._query.lacks(message)))
         lines = [f"expected {wanted} {self._query}; found {len(self)}"]
@@ -249,9 +262,10 @@ class Published(Sequence[PublishedMessage]):
             lacks = self._query.lacks(message)
             lines.append(f"  {'-' if lacks else '+'} {message}")
             lines += [f"      {lack}" for lack in lacks]
-            if message.is_unroutable:
+            story = self._broker.story_of(message)
+            if message.is_unroutable and not story:
                 lines.append("      it went to no queue")
-            lines += [f"      | {line}" for line in self._broker.story_of(message)]
+            lines += [f"      | {line}" for line in story]
         if len(ranked) > _LISTED_MAX:
             lines.append(f"  and {len(ranked) - _LISTED_MAX} more")
         raise AssertionError("\n".join(lines))

@@ -167,6 +167,7 @@ class QueueHandle:
 
         Raises `StillOutstanding`, a `TimeoutError`, after *timeout* seconds.
         """
+        __tracebackhide__ = True
         self._broker.barriers.wait(*self._wish(ready, unacked, consumers), timeout)
 
     async def async_wait_for(

@@ -101,6 +101,21 @@ def test_the_session_has_one_broker_and_its_clock_goes_on_after_a_test(run: Runn
     result.assert_outcomes(passed=2)
 
 
+def test_a_failed_assertion_points_at_the_line_of_the_test(run: Runner) -> None:
+    result = run(
+        """
+        def test_published(amqp_vhost):
+            amqp_vhost.published("orders.*").with_body("x").once()
+
+        def test_waited(amqp_vhost):
+            amqp_vhost.queue("jobs").wait_for(ready=1, timeout=0.01)
+        """
+    )
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["test_it.py:5: AssertionError", "test_it.py:8: StillOutstanding"])
+
+
 def test_a_test_may_end_the_broker_itself(run: Runner) -> None:
     result = run(
         """
