@@ -59,9 +59,15 @@ class Started(NamedTuple):
 
     @property
     def url(self) -> str | None:
-        """Where it is; None until it has said so."""
+        """Where it is; None until it has said so.
+
+        With the vhost spelled out: some clients (Java's) take a URL that ends with a slash for
+        one of the vhost without a name.
+        """
         found = _URL.search("\n".join(self.printed()))
-        return None if found is None else found[0]
+        if found is None:
+            return None
+        return f"{found[0]}%2F" if found[0].endswith("/") else found[0]
 
     def facts(self) -> dict[str, object]:
         """What a script wants to know, for JSON."""

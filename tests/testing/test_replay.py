@@ -21,6 +21,8 @@ from amqpbroker.testing.recorder import Recorder
 from amqpbroker.testing.replayer import Heard, Replayer, differences_text
 
 PATIENCE_S = 0.2
+#: Programs on a real RabbitMQ, recorded with `amqpbroker record`.
+RECORDINGS = Path(__file__).parent / "recordings"
 REPLY_TO = "amq.rabbitmq.reply-to"
 
 
@@ -177,6 +179,13 @@ async def test_the_command_tells_whether_answers_differ(
     printed = capsys.readouterr()
     assert "+channel.close 404" in printed.out
     assert printed.err == "\n1 channels with other answers\n"
+
+
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*.amqp")), ids=lambda one: one.stem)
+def test_what_rabbitmq_answered_is_what_we_answer(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(recording)]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

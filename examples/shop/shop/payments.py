@@ -1,7 +1,7 @@
 """The payment worker: takes the money once for each order, and tries again when it is declined."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -69,7 +69,7 @@ class PaymentWorker:
 @asynccontextmanager
 async def payment_worker(
     url: str, bank: Bank, paid: Callable[[int], None]
-) -> AsyncIterator[PaymentWorker]:
+) -> AsyncGenerator[PaymentWorker]:
     """A worker for the time of the block."""
     connection = await aio_pika.connect(url, client_properties={"connection_name": "payments"})
     async with connection:

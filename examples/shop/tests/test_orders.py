@@ -40,7 +40,8 @@ def test_an_order_survives_a_lost_connection(
     amqp_faults.connection(name="web").drop()
     orders.place(2, 999)
 
-    assert [message.json()["id"] for message in shop.queue("payments").messages] == [1, 2]
+    placed = [message.json() for message in shop.queue("payments").messages]
+    assert placed == [{"id": 1, "cents": 999}, {"id": 2, "cents": 999}]
 
 
 def test_a_customer_is_told_when_nothing_helps(
