@@ -1,6 +1,11 @@
-"""SIGHUP: read settings and certificates again, for the clients that come after it."""
+"""SIGHUP: read settings and certificates again, for the clients that come after it.
+
+It also comes when the terminal that a broker was started in is closed: then the broker stops, as
+other programs do.
+"""
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 
@@ -24,9 +29,14 @@ class ReloadOnHangup:
     ) -> None:
         """Wait for the signal, again and again."""
         with trio.open_signal_receiver(signal.SIGHUP) as signals:
+            had_terminal = _has_terminal()
             task_status.started()
             async for _ in signals:
-                self.reload(server)
+                if had_terminal and not _has_terminal():
+                    logger.info("stopping: the terminal is gone")
+                    stop.set()
+                else:
+                    self.reload(server)
 
     def reload(self, server: Server) -> None:
         """Take over what may change; nothing changes if something cannot be used."""
@@ -38,3 +48,12 @@ class ReloadOnHangup:
             return
         logger.info("settings and certificates are read again")
         logging.getLogger().setLevel(settings.log_level.upper())
+
+
+def _has_terminal() -> bool:
+    """Whether somebody sits at a terminal that controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return False
+    return True

@@ -28,9 +28,10 @@ from typing import NamedTuple, TypeAlias
 #: levels, x-death among them, and each level costs a client a level of its own stack.
 TABLE_DEPTH_MAX = 64
 #: How many fields a stranger's table may have, those of the tables and arrays in it included; a
-#: table or an array in it counts twice.  RabbitMQ has no limit, but each costs up to 0.7 us: a
-#: frame full of the smallest would keep everybody waiting for 90 ms.
-TABLE_FIELDS_MAX = 4096
+#: table or an array in it counts twice.  RabbitMQ has no limit, but each costs up to 0.7 us to
+#: decode, and as much again where it is bound or routed by: a frame full of the smallest would
+#: keep everybody waiting for 90 ms.
+TABLE_FIELDS_MAX = 2048
 
 #: {kind on the wire: RabbitMQ's word for it in error texts}
 KIND_NAMES: Mapping[str, str] = {

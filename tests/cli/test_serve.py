@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import socket
 import subprocess
@@ -192,3 +194,30 @@ def test_the_log_tells_who_came_and_why_they_went() -> None:
     assert len(mistakes) == 1, lines
     assert " WARNING " in mistakes[0]
     assert all(" INFO " in line for line in lines if line not in mistakes)
+
+
+#: Takes the terminal on standard input as its own, and becomes what it is told.
+IN_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+def test_it_stops_when_the_terminal_that_it_was_started_in_is_closed() -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, "-m", "amqpbroker", "serve", "--port", "0"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    try:
+        os.close(theirs)
+        assert process.stdout is not None
+        with process.stdout:
+            assert b"is ready" in process.stdout.readline()
+            os.close(ours)
+            assert process.wait(20) == 0
+    finally:
+        process.kill()

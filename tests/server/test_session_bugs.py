@@ -12,7 +12,9 @@ import pytest
 from server_stage import Client, Stage, a_stage
 from trio.testing import MockClock
 
+from amqpbroker.engine.ports import EventWitness
 from amqpbroker.engine.ready import FifoOrder
+from amqpbroker.server.session import SILENT_CLOSE_SECONDS
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.message import Message
 
@@ -143,3 +145,30 @@ async def test_a_bug_that_comes_again_and_again_ends(
         await other.round_trip()
 
     assert tracebacks(caplog) == 20
+
+
+class Blind(EventWitness):
+    """Stumbles over every login."""
+
+    def authentication_succeeded(
+        self, user_name: str, mechanism_name: str, peer_address: str
+    ) -> None:
+        raise RuntimeError("who was that?")
+
+
+async def test_a_bug_before_login_closes_its_connection_without_a_word(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_stage() as stage:
+        other = await stage.open_client()
+        blind = Blind()
+        stage.server.broker.watch_events(blind)
+        client = stage.connect()
+        await client.log_in()
+        assert await client.expect_end() == SILENT_CLOSE_SECONDS
+        stage.server.broker.unwatch_events(blind)
+        await other.round_trip()
+        await (await stage.open_client()).round_trip()
+        assert stage.server.entrance.half_open_count == 0
+
+    assert tracebacks(caplog) == 1
