@@ -9,6 +9,7 @@ a call crosses over to the broker's thread and back, which takes well under a mi
 that wait for clients have a second form whose name begins with ``async_``.
 """
 
+import os
 import shutil
 import socket
 import tempfile
@@ -45,6 +46,10 @@ T = TypeVar("T")
 #: When messages make the process larger than this, publishers wait, as RabbitMQ's do.
 MEMORY_LIMIT_BYTES: Final = 1024 * 1024 * 1024
 _BACKLOG: Final = 128
+_DIRECTORY_PREFIX: Final = "amqpbroker-"
+_SOCKET_NAME: Final = "amqp.sock"
+#: The longest path that Linux lets a Unix socket have, in bytes.
+_UNIX_PATH_BYTES_MAX: Final = 107
 #: How many journeys an error lists.
 _LISTED_MAX: Final = 5
 
@@ -69,9 +74,9 @@ class LocalBroker:
 
     def __init__(self, **options: Unpack[BrokerOptions]) -> None:
         """Start it; see `BrokerOptions`."""
-        self._directory = Path(tempfile.mkdtemp(prefix="amqpbroker-"))
+        self._directory = _make_directory()
         #: The Unix socket, for clients that can use one.
-        self.unix_path = self._directory / "amqp.sock"
+        self.unix_path = self._directory / _SOCKET_NAME
         listeners: list[socket.socket] = []
         try:
             address = ("127.0.0.1", options.get("port", 0))
@@ -315,6 +320,15 @@ class LocalBroker:
     def look(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `call`, when all is worked off that clients have written to their sockets by now."""
         return self._thread.look(function, *args, **kwargs)
+
+
+def _make_directory() -> Path:
+    """A directory of its own, in which the path of a Unix socket is not too long."""
+    directory = Path(tempfile.mkdtemp(prefix=_DIRECTORY_PREFIX))
+    if len(os.fsencode(directory / _SOCKET_NAME)) <= _UNIX_PATH_BYTES_MAX:
+        return directory
+    directory.rmdir()
+    return Path(tempfile.mkdtemp(prefix=_DIRECTORY_PREFIX, dir="/tmp"))
 
 
 def broker(**options: Unpack[BrokerOptions]) -> LocalBroker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import subprocess
 import sys
@@ -42,6 +43,28 @@ def test_it_listens_on_a_unix_socket_too(local: LocalBroker) -> None:
         client.sendall(PROTOCOL_HEADER)
 
         assert client.recv(1) == b"\x01"  # a method frame: connection.start
+
+
+@pytest.mark.slow
+def test_a_long_way_to_temporary_files_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    far = tmp_path / ("x" * 100)
+    far.mkdir()
+    program = """
+from amqpbroker.testing import broker
+
+with broker() as local:
+    print(local.unix_path.is_socket())
+print(local.unix_path.parent.exists())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(far)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.stdout.split(), list(far.iterdir())) == (["True", "False"], []), run.stderr
 
 
 def test_it_leaves_no_thread_socket_file_or_warning() -> None:
