@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from recording import Cancelled, Confirmed, ConnectionClosed, Delivered, Refused, Returned, Told
+from recording import (
+    Cancelled,
+    ChannelClosed,
+    Confirmed,
+    ConnectionClosed,
+    Delivered,
+    Refused,
+    Returned,
+    Told,
+)
 
 from amqpbroker.engine.ports import Outlet
 from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, ReplyCode
-from amqpbroker.spec.errors import connection_forced
+from amqpbroker.spec.errors import connection_forced, precondition_failed
 from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.properties import NO_PROPERTIES
 
@@ -38,6 +47,7 @@ def check_outlet(make: MakeOutlet) -> None:
     outlet.refuse(2, 1, False)
     to_a(3, [one], True)
     outlet.cancel_consumer(2, "b")
+    outlet.close_channel(2, precondition_failed("late").caused_by_no_method())
     outlet.close_connection(connection_forced("bye").caused_by_no_method())
 
     assert list(learnt()) == [
@@ -49,5 +59,6 @@ def check_outlet(make: MakeOutlet) -> None:
         Refused(2, 1, False),
         Delivered(1, "a", 3, True, b"one"),
         Cancelled(2, "b"),
+        ChannelClosed(2, 406, "PRECONDITION_FAILED - late"),
         ConnectionClosed(320, "CONNECTION_FORCED - bye"),
     ]

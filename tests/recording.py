@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from amqpbroker.engine.ports import Deliver
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import ConnectionException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.message import Message
 
 
@@ -56,6 +56,14 @@ class Cancelled(NamedTuple):
     consumer_tag: str
 
 
+class ChannelClosed(NamedTuple):
+    """channel.close."""
+
+    channel_number: int
+    reply_code: int
+    reply_text: str
+
+
 class ConnectionClosed(NamedTuple):
     """connection.close."""
 
@@ -63,7 +71,9 @@ class ConnectionClosed(NamedTuple):
     reply_text: str
 
 
-Told: TypeAlias = Delivered | Returned | Confirmed | Refused | Cancelled | ConnectionClosed
+Told: TypeAlias = (
+    Delivered | Returned | Confirmed | Refused | Cancelled | ChannelClosed | ConnectionClosed
+)
 
 
 class RecordingOutlet:
@@ -99,6 +109,9 @@ class RecordingOutlet:
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         self.told.append(Cancelled(channel_number, consumer_tag))
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
+        self.told.append(ChannelClosed(channel_number, error.reply_code, error.reply_text))
 
     def close_connection(self, error: ConnectionException) -> None:
         self.told.append(ConnectionClosed(error.reply_code, error.reply_text))

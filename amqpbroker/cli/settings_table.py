@@ -236,6 +236,12 @@ _AFTER_LOGIN: Final = (
         unit="consumers", can_reload=True,
     ),
     Setting(
+        "consumer-timeout", "node.consumer_timeout_ms", options.count_or_infinity, "1800000",
+        "MILLISECONDS",
+        "how long a consumer may leave a message without an ack; then its channel is closed",
+        unit="milliseconds", can_reload=True,
+    ),
+    Setting(
         "queue-max", "node.queue_max", options.count_or_infinity, "100000", "COUNT",
         "how many queues all virtual hosts together may have",
         unit="queues", can_reload=True,

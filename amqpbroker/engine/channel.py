@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from amqpbroker.engine import content, node_limits
 from amqpbroker.engine.confirms import Confirms
 from amqpbroker.engine.consumer import Consumer, check_type_rules, checked_priority
+from amqpbroker.engine.delivery_timeout import DeliveryTimeout
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.ledger import Ledger, Unacked
 from amqpbroker.engine.permissions import Operation
@@ -48,6 +49,7 @@ class Channel:
         "_confirms",
         "_ledger",
         "_reply_consumer",
+        "_timeout",
         "_transaction",
         "connection",
         "consumer_prefetch_count",
@@ -76,6 +78,7 @@ class Channel:
         self._confirms: Confirms | None = None
         self._transaction: Transaction | None = None
         self._reply_consumer: ReplyConsumer | None = None
+        self._timeout = DeliveryTimeout(self)
 
     def __repr__(self) -> str:
         return (
@@ -466,6 +469,7 @@ class Channel:
             consumer.unacked_count += len(messages)
             self.limited_count += len(messages)
             self._ledger.add(first_tag, consumer, consumer.queue, positions, messages)
+            self._timeout.delivered(self.last_delivery_tag, consumer.queue)
         if (witness := self.vhost.broker.witness) is not None:
             witness.delivered(consumer, first_tag, positions, messages, redelivered)
         if redelivered:
@@ -495,6 +499,7 @@ class Channel:
         self.last_delivery_tag += 1
         if not no_ack:
             self._ledger.add(self.last_delivery_tag, None, queue, (position,), (message,))
+            self._timeout.delivered(self.last_delivery_tag, queue)
         if (witness := self.vhost.broker.witness) is not None:
             witness.got(
                 self, queue, self.last_delivery_tag, position, message,
@@ -567,6 +572,7 @@ class Channel:
 
     def close(self) -> None:
         """End the channel: its consumers go, then its unacked deliveries go back (C3)."""
+        self._timeout.close()
         consumers, self.consumers = self.consumers, {}
         if self._reply_consumer is not None:
             self.cancel(self._reply_consumer.consumer_tag)

@@ -7,7 +7,7 @@ from amqpbroker.engine.access import INTERNAL_USER, User
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.client_facts import NO_FACTS, ClientFacts
 from amqpbroker.engine.ports import Outlet
-from amqpbroker.spec.errors import connection_forced
+from amqpbroker.spec.errors import ChannelException, connection_forced
 
 if TYPE_CHECKING:
     from amqpbroker.engine.broker import Broker
@@ -124,6 +124,12 @@ class Connection:
         self.is_congested = False
         for channel in self.channels.values():
             channel.consumers_may_receive()
+
+    def close_channel_for(self, number: int, error: ChannelException) -> None:
+        """End a channel that the client has not asked to end; it is told why."""
+        self.tell_confirms()
+        self.close_channel(number)
+        self.outlet.close_channel(number, error)
 
     def force_close(self, reason: str) -> None:
         """End the connection because an operator wants it: the client is told 320 (S-075)."""

@@ -33,6 +33,7 @@ class NodeLimits:
     exchange_max: int | None = 100_000  # as above, those that are always there included
     binding_max: int | None = 1_000_000  # as above
     topic_word_max: int | None = 256  # of a binding key at a topic exchange; 255 bytes have no more
+    consumer_timeout_ms: int | None = 1_800_000  # until a delivery must be acked (S-262)
     header_bytes_max: int = DEFAULT_FRAME_MAX  # of a message's properties; a frame has no more
 
 

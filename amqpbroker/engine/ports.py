@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import ConnectionException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.message import Message
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Outlet(Protocol):
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         """The consumer's queue is gone: basic.cancel."""
+        ...
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
+        """The channel has ended, and nobody there has asked for it."""
         ...
 
     def close_connection(self, error: ConnectionException) -> None:

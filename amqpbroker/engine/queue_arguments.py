@@ -194,7 +194,7 @@ class QueueRules:
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
     dead_letter_strategy: str | None = None  # of a quorum queue
-    consumer_timeout_ms: int | None = None  # until a delivery must be acked, by a policy
+    consumer_timeout_ms: int | None = None  # until a delivery must be acked
     priority_max: int | None = None
     has_single_active_consumer: bool = False
     queue_type: str = "classic"  # or quorum
@@ -247,7 +247,7 @@ def rules_of(arguments: Table, definition: Definition = NO_DEFINITION) -> QueueR
         dead_letter_exchange=_argument_first(arguments, definition, "dead-letter-exchange"),
         dead_letter_routing_key=_argument_first(arguments, definition, "dead-letter-routing-key"),
         dead_letter_strategy=_argument_first(arguments, definition, "dead-letter-strategy"),
-        consumer_timeout_ms=_policy_number(definition, "consumer-timeout"),
+        consumer_timeout_ms=_less(arguments, definition, "consumer-timeout"),
         priority_max=_number(arguments, "x-max-priority"),
         has_single_active_consumer=_flag(arguments, "x-single-active-consumer"),
         queue_type=queue_type,

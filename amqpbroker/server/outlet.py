@@ -6,7 +6,7 @@ from amqpbroker.engine.ports import Deliver
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import ConnectionException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.method import Method
 from amqpbroker.wire.writer import DeliveryWriter, confirm_frame, fitted, method_frame
@@ -18,7 +18,7 @@ class SessionOutlet:
     `added` is called after everything that it adds; `close` closes the session.
     """
 
-    __slots__ = ("_added", "_close", "_frame_max", "_outbox")
+    __slots__ = ("_added", "_close", "_closing_channel", "_frame_max", "_outbox")
 
     def __init__(
         self,
@@ -26,11 +26,13 @@ class SessionOutlet:
         frame_max: int,
         added: Callable[[], None],
         close: Callable[[ConnectionException], None],
+        closing_channel: Callable[[int], None],
     ) -> None:
         self._outbox = outbox
         self._frame_max = frame_max
         self._added = added
         self._close = close
+        self._closing_channel = closing_channel
 
     def deliverer(self, channel_number: int, consumer_tag: str) -> Deliver:
         """The way to a consumer."""
@@ -63,6 +65,12 @@ class SessionOutlet:
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         """Tell that a consumer is over."""
         self.send(channel_number, m.BasicCancel(consumer_tag, True))
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
+        """Tell that a channel is over, and take nothing but the answer."""
+        self._closing_channel(channel_number)
+        close = m.ChannelClose(error.reply_code, error.reply_text, error.class_id, error.method_id)
+        self.send(channel_number, close)
 
     def close_connection(self, error: ConnectionException) -> None:
         """Close the session."""

@@ -349,8 +349,9 @@ class Session:
     def _open(self, handshake: Handshake, method: m.ConnectionOpen) -> None:
         user = handshake.user
         assert user is not None
+        wire = self._wire
         self._outlet = SessionOutlet(
-            self._outbox, self._wire.frame_max, self._output_added, self._forced
+            self._outbox, wire.frame_max, self._output_added, self._forced, wire.closing_channel
         )
         try:
             self._engine = self._house.broker.connect(

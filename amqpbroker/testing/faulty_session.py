@@ -277,6 +277,9 @@ class FaultyOutlet:
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         self._inner.cancel_consumer(channel_number, consumer_tag)
 
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
+        self._inner.close_channel(channel_number, error)
+
     def close_connection(self, error: ConnectionException) -> None:
         self._inner.close_connection(error)
 

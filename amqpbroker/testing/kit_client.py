@@ -13,7 +13,7 @@ from amqpbroker.engine.ports import Deliver
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.vhost import VHost
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import ConnectionException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.message import Message
 
 #: Nobody can log in as this user: it is in no table of users.
@@ -41,6 +41,9 @@ class SilentOutlet:
         """Nothing."""
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
+        """Nothing."""
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
         """Nothing."""
 
     def close_connection(self, error: ConnectionException) -> None:

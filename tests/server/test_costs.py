@@ -17,7 +17,7 @@ from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.ports import Deliver
 from amqpbroker.spec.constants import ReplyCode
-from amqpbroker.spec.errors import ConnectionException
+from amqpbroker.spec.errors import ChannelException, ConnectionException
 from amqpbroker.spec.message import Message, Publish, encode_content
 from amqpbroker.spec.properties import NO_PROPERTIES
 from amqpbroker.spec.table import EMPTY_TABLE, Field
@@ -49,6 +49,9 @@ class Sink:
         pass
 
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
+        pass
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
         pass
 
     def close_connection(self, error: ConnectionException) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from contracts import check_outlet
-from recording import Cancelled, Confirmed, ConnectionClosed, Delivered, Refused, Returned, Told
+from recording import (
+    Cancelled,
+    ChannelClosed,
+    Confirmed,
+    ConnectionClosed,
+    Delivered,
+    Refused,
+    Returned,
+    Told,
+)
 
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.server.outlet import SessionOutlet
@@ -56,6 +65,8 @@ def told_by(number: int, method: Method, body: bytes) -> Told:
             return Refused(number, method.delivery_tag, method.multiple)
         case m.BasicCancel():
             return Cancelled(number, method.consumer_tag)
+        case m.ChannelClose():
+            return ChannelClosed(number, method.reply_code, method.reply_text)
         case _:
             assert isinstance(method, m.ConnectionClose)
             return ConnectionClosed(method.reply_code, method.reply_text)
@@ -67,7 +78,7 @@ def outlet_to(outbox: Outbox, added: Callable[[], None]) -> SessionOutlet:
     def close(error: ConnectionException) -> None:
         outbox.add(method_frame(0, m.ConnectionClose(error.reply_code, error.reply_text, 0, 0)))
 
-    return SessionOutlet(outbox, 4096, added, close)
+    return SessionOutlet(outbox, 4096, added, close, lambda _: None)
 
 
 def test_a_sessions_outlet_is_an_outlet(outbox: Outbox) -> None:
@@ -82,6 +93,6 @@ def test_everything_added_is_counted_and_told_of(outbox: Outbox) -> None:
 
     check_outlet(lambda: (outlet, lambda: learnt_from(b"".join(outbox.pieces))))
 
-    assert len(calls) == 7
+    assert len(calls) == 8
     assert outbox.byte_count == sum(map(len, outbox.pieces))
     assert calls[-1] == outbox.byte_count - len(outbox.pieces[-1])  # the close is the session's

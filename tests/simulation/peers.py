@@ -78,6 +78,7 @@ class NotingOutlet:
             FRAME_MAX,
             session.output_added,
             self.close_connection,
+            lambda _: None,
         )
 
     def deliverer(self, channel_number: int, consumer_tag: str) -> Deliver:
@@ -115,6 +116,9 @@ class NotingOutlet:
     def cancel_consumer(self, channel_number: int, consumer_tag: str) -> None:
         self._session.told.append((channel_number, "basic.cancel", consumer_tag))
         self._inner.cancel_consumer(channel_number, consumer_tag)
+
+    def close_channel(self, channel_number: int, error: ChannelException) -> None:
+        raise AssertionError("nobody is late here")
 
     def close_connection(self, error: ConnectionException) -> None:
         raise AssertionError("no operator closes connections here")
