@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, NamedTuple
 
-from amqpbroker.spec.table import TABLE_FIELDS_MAX, MalformedTable, decode_table
+from amqpbroker.spec.table import ARGUMENT_FIELDS_MAX, MalformedTable, decode_table
 
 
 class Credentials(NamedTuple):
@@ -30,7 +30,7 @@ def _read_amqplain(response: bytes) -> Credentials:
     """A field table without its length, with LOGIN and PASSWORD."""
     counted = Struct(">I").pack(len(response)) + response
     try:
-        table, _ = decode_table(counted, 0, len(counted), fields_max=TABLE_FIELDS_MAX)
+        table, _ = decode_table(counted, 0, len(counted), fields_max=ARGUMENT_FIELDS_MAX)
     except MalformedTable as error:
         raise MalformedResponse(str(error)) from None
     login, password = table.get("LOGIN"), table.get("PASSWORD")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias, cast, dataclass_transform
 
 from amqpbroker.spec.constants import CLASS_BASIC
 from amqpbroker.spec.table import (
-    TABLE_FIELDS_MAX,
+    ARGUMENT_FIELDS_MAX,
     MalformedTable,
     Table,
     decode_table,
@@ -205,7 +205,7 @@ def _read_longstr(payload: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _read_table(payload: bytes, position: int) -> tuple[Table, int]:
-    return decode_table(payload, position, len(payload), fields_max=TABLE_FIELDS_MAX)
+    return decode_table(payload, position, len(payload), fields_max=ARGUMENT_FIELDS_MAX)
 
 
 def _write_longstr(value: bytes) -> bytes:

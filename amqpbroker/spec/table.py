@@ -12,7 +12,8 @@
 
 Tables come from strangers.  `decode_table` and `check_table` work by offset, in time linear in
 the bytes, with a stack of their own instead of recursion, and at most `TABLE_DEPTH_MAX` levels.
-Whoever takes bytes from the wire also limits the fields, to `TABLE_FIELDS_MAX`.
+Whoever takes bytes from the wire also limits the fields: `TABLE_FIELDS_MAX` for the headers of
+messages, `ARGUMENT_FIELDS_MAX` for the arguments of methods.
 The kinds are those that RabbitMQ reads (S-064); `l` and `L` are both 64 bits, signed.  A number
 that is not finite is malformed, as in RabbitMQ, which has none (3.10.8 and 4.0.5).
 """
@@ -32,6 +33,9 @@ TABLE_DEPTH_MAX = 64
 #: decode, and as much again where it is bound or routed by: a frame full of the smallest would
 #: keep everybody waiting for 90 ms.
 TABLE_FIELDS_MAX = 2048
+#: The same for a method's arguments: those of a queue, an exchange or a binding stay, at 150 B a
+#: field, and those of a binding are compared with each message.  Real ones have a dozen.
+ARGUMENT_FIELDS_MAX = 512
 
 #: {kind on the wire: RabbitMQ's word for it in error texts}
 KIND_NAMES: Mapping[str, str] = {

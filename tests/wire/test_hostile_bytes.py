@@ -18,11 +18,19 @@ from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, FRAME_BODY, FRAME_HEADER, FRAME_METHOD
 from amqpbroker.spec.errors import AMQPException, ConnectionException
 from amqpbroker.spec.method import MalformedMethod, decode_method, encode_method
-from amqpbroker.spec.properties import properties_of
-from amqpbroker.spec.table import TABLE_DEPTH_MAX, TABLE_FIELDS_MAX, Decimal, Field, Table
+from amqpbroker.spec.properties import MalformedProperties, properties_of
+from amqpbroker.spec.table import (
+    ARGUMENT_FIELDS_MAX,
+    TABLE_DEPTH_MAX,
+    TABLE_FIELDS_MAX,
+    Decimal,
+    Field,
+    Table,
+)
 from amqpbroker.testing.fuzz.values import counted, entry, nested
 from amqpbroker.wire.connection import Connection, HandshakeAborted
 from amqpbroker.wire.events import OversizeReceived, PublishReceived
+from amqpbroker.wire.memo import PropertiesMemo
 from amqpbroker.wire.states import State
 from amqpbroker.wire.writer import method_frame
 
@@ -232,7 +240,27 @@ def test_no_frame_full_of_fields_costs_more_than_the_fields_allowed(raw: bytes) 
         with pytest.raises(MalformedMethod, match="too many fields"):
             decode_method(payload)
 
-    assert lines_executed(decode) < 25 * TABLE_FIELDS_MAX
+    assert lines_executed(decode) < 25 * ARGUMENT_FIELDS_MAX
+
+
+@pytest.mark.parametrize("raw", [b"t\1", b"V", b"S\0\0\0\0", b"F\0\0\0\0", b"b\0", b"d" + bytes(8)])
+def test_no_header_full_of_fields_costs_more_than_the_fields_allowed(raw: bytes) -> None:
+    """The same in a message, whose headers may be more."""
+    room = DEFAULT_FRAME_MAX - 100
+    properties = b"\x20\0" + counted(entry(b"a", b"A" + counted(raw * (room // len(raw)))))
+
+    def find() -> None:
+        with pytest.raises(MalformedProperties, match="too many fields"):
+            PropertiesMemo().find(properties)
+
+    assert lines_executed(find) < 15 * TABLE_FIELDS_MAX
+
+
+def test_arguments_may_have_as_many_fields_as_are_allowed() -> None:
+    fields = counted(b"".join(entry(b"%d" % n, b"V") for n in range(ARGUMENT_FIELDS_MAX)))
+    decoded = decode_method(declare_with(fields))
+
+    assert len(decoded.arguments_by_name()["arguments"]) == ARGUMENT_FIELDS_MAX
 
 
 @pytest.mark.parametrize(
