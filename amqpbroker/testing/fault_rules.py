@@ -18,6 +18,9 @@ from amqpbroker.testing.messages import SeenMessage
 #: What a rule's place may be asked for besides the names: the message.
 Predicate = Callable[[SeenMessage], bool]
 
+#: How many rules there may be about one subject, those that are used up included.
+RULES_MAX: Final = 1000
+
 #: A rule that strikes for ever.
 FOR_EVER: Final = None
 
@@ -110,9 +113,13 @@ class Rules:
         return iter(self._rules)
 
     def add(self, rule: Rule) -> None:
+        """Make a rule; raises `ValueError` when there are too many."""
+        if len(self._rules) >= RULES_MAX:
+            raise ValueError(f"there are {RULES_MAX} faults already: clear() ends them")
         self._rules.append(rule)
 
     def clear(self) -> None:
+        """Forget them all."""
         self._rules.clear()
 
     def strike(

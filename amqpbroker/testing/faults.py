@@ -14,6 +14,7 @@ The methods may be called from any thread.  Times are those of the broker's cloc
 moves; only `ConnectionFaults.slow` and the wait of `reorder_deliveries` go by real time.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 #: How many publishes without a confirm are remembered, for `Faults.power_cut`.
 UNSAFE_MAX: Final = 100_000
+#: How many of the things that were done to connections `Faults.report` knows, the latest.
+DONE_MAX: Final = 1000
 #: How many acked messages a power cut may bring back: the latest ones.
 LATE_ACKS_MAX: Final = 100
 DEFAULT_SEED: Final = 1
@@ -83,7 +86,10 @@ class Faults(Witness, EventWitness):
         self.deliveries = Rules(self.dice)
         self.acks = Rules(self.dice)
         self.logins = Rules(self.dice)
-        self._done: list[FaultReport] = []  # what was done to connections, and restarts
+        self.blocked_reason: str | None = None  # why everybody is blocked, if so
+        self._done: deque[FaultReport] = deque(
+            maxlen=DONE_MAX
+        )  # what was done to connections, and restarts
         self._publications: dict[Channel, dict[int, Publication]] = {}  # {...: {publish tag: ...}}
         self._unsafe: dict[int, bytes] = {}  # {id of a content: the content}, not confirmed
         self._late_acks: list[tuple[Queue, Message]] = []
@@ -234,9 +240,11 @@ class Faults(Witness, EventWitness):
         """Have all publishers told connection.blocked, and not read from, for a while."""
         everybody = self.connection()
         everybody.block(reason)
+        self.blocked_reason = reason  # for those who come meanwhile
         try:
             yield
         finally:
+            self.blocked_reason = None
             everybody.unblock()
 
     def restart(self) -> None:

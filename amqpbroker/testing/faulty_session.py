@@ -171,6 +171,11 @@ class FaultySession(Session):
             raise ConnectionException(ReplyCode.CONNECTION_FORCED, "refused by a fault")
         return FaultyOutlet(self._faults, self, outlet)
 
+    def _open(self, handshake: Handshake, method: m.ConnectionOpen) -> None:
+        super()._open(handshake, method)
+        if self._faults.blocked_reason is not None:
+            self.block(self._faults.blocked_reason)
+
     def _perform(self, event: Event) -> None:
         if isinstance(event, AcksReceived) and self._faults.acks:
             self._lose_acks(event)

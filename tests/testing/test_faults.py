@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from contracts import check_outlet
+from recording import RecordingOutlet, Told
 
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.properties import Properties, properties_of
 from amqpbroker.testing import LocalBroker, StillOutstanding, broker
+from amqpbroker.testing.fault_rules import RULES_MAX
+from amqpbroker.testing.faulty_session import FaultyOutlet, FaultySession
 from amqpbroker.testing.raw_channel import RawChannel
 from amqpbroker.testing.raw_client import RawConnection, as_table
 from amqpbroker.testing.raw_events import Closed, ContentReceived, MethodReceived, NothingCame
@@ -359,6 +363,34 @@ def test_publishers_are_blocked_for_a_while(b: LocalBroker) -> None:
 
     connection.expect(m.ConnectionUnblocked)
     assert channel.expect_confirms().acked == (1,)
+
+
+def test_who_comes_while_publishers_are_blocked_is_blocked_too(b: LocalBroker) -> None:
+    with b.faults.blocked("because"):
+        connection = Named.of(b, "web")
+        assert connection.expect(m.ConnectionBlocked).reason == "because"
+
+    connection.expect(m.ConnectionUnblocked)
+    connection.channel().round_trip()
+
+
+def test_there_are_not_more_faults_than_the_limit_allows(b: LocalBroker) -> None:
+    for _ in range(RULES_MAX):
+        b.faults.next_acks(redeliver=1)
+
+    with pytest.raises(ValueError, match="clear"):
+        b.faults.next_acks(redeliver=1)
+
+
+def test_without_faults_the_outlet_is_an_outlet_like_others(b: LocalBroker) -> None:
+    def make() -> tuple[FaultyOutlet, Callable[[], list[Told]]]:
+        inner = RecordingOutlet()
+        session = b.call(lambda: next(iter(b.server.sessions)))
+        assert isinstance(session, FaultySession)
+        return FaultyOutlet(b.faults, session, inner), lambda: inner.told
+
+    Named.of(b, "web")
+    check_outlet(make)
 
 
 def test_who_comes_in_is_refused(b: LocalBroker) -> None:

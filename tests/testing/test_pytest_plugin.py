@@ -101,6 +101,30 @@ def test_the_session_has_one_broker_and_its_clock_goes_on_after_a_test(run: Runn
     result.assert_outcomes(passed=2)
 
 
+def test_faults_end_with_the_test_that_asked_for_them(run: Runner) -> None:
+    result = run(
+        """
+        def publish(url):
+            connection, channel = connect(url)
+            channel.call(m.ConfirmSelect())
+            channel.publish("", "nobody", b"x", mandatory=True)
+            channel.expect_content(m.BasicReturn)
+            confirms = channel.expect_confirms()
+            connection.close()
+            return confirms
+
+        def test_one(amqp_url, amqp_faults):
+            amqp_faults.some_confirms(nack=1.0)
+            assert publish(amqp_url).nacked == (1,)
+
+        def test_other(amqp_url):
+            assert publish(amqp_url).acked == (1,)
+        """
+    )
+
+    result.assert_outcomes(passed=2)
+
+
 def test_a_failed_assertion_points_at_the_line_of_the_test(run: Runner) -> None:
     result = run(
         """
