@@ -26,6 +26,8 @@ from bench.client import Address, Client
 from bench.errors import BenchError
 
 OUR_NAME = "amqpbroker"
+#: Options with which our broker keeps on disk what is durable, syncs included.
+ON_DISK = ("--data-dir", "{directory}")
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
@@ -94,10 +96,14 @@ def find_rival(against: str, *, may_pause: bool) -> Broker:
 
 @contextlib.contextmanager
 def our_broker(arguments: Sequence[str] = ()) -> Generator[Broker]:
-    """Run ``amqpbroker serve --memory`` on a free port, with further *arguments*."""
+    """Run ``amqpbroker serve`` on a free port, with further *arguments*.
+
+    It runs with ``--memory``, unless `ON_DISK` is among them.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         log = Path(directory, "broker.log")
-        process = start_process(["--port", "0", *arguments], log)
+        filled = [argument.format(directory=f"{directory}/data") for argument in arguments]
+        process = start_process(["--port", "0", *filled], log)
         broker: Broker | None = None
         try:
             address = Address.parse(_ready_url(process, log))
@@ -115,10 +121,11 @@ def start_process(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes
     It is in a session of its own, so that Ctrl-C stops the run and the run stops the broker, and
     it may write .pyc files: compiling is not what is measured, after the first start.
     """
+    store = () if ON_DISK[0] in arguments else ("--memory",)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "amqpbroker", "serve", "--memory", *arguments],
+            [sys.executable, "-m", "amqpbroker", "serve", *store, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -57,9 +57,11 @@ class Fixed:
     """The same *body_bytes* again and again."""
 
     body_bytes: int
+    is_persistent: bool = False
 
     def cycle(self, exchange: str, routing_key: str) -> Sequence[Message]:
-        content = encode_content(commands.Basic.Properties(delivery_mode=1), b"x" * self.body_bytes)
+        properties = commands.Basic.Properties(delivery_mode=2 if self.is_persistent else 1)
+        content = encode_content(properties, b"x" * self.body_bytes)
         return [Message(encode_publish(exchange, routing_key) + content, len(content))]
 
     def content_sizes(self) -> Sequence[int]:

@@ -70,6 +70,7 @@ class Ground:
     exchange_type: str = ""
     #: (queue index, binding key)
     bindings: tuple[tuple[int, str], ...] = ()
+    is_durable: bool = False
 
     @property
     def exchange(self) -> str:
@@ -97,7 +98,8 @@ class Ground:
             declare = commands.Exchange.Declare(0, self.exchange, self.exchange_type)
             client.call(declare, commands.Exchange.DeclareOk)
         for name in self.queue_names:
-            client.call(commands.Queue.Declare(queue=name), commands.Queue.DeclareOk)
+            declare = commands.Queue.Declare(queue=name, durable=self.is_durable)
+            client.call(declare, commands.Queue.DeclareOk)
         for index, key in self.bindings:
             bind = commands.Queue.Bind(0, queue_name(index), self.exchange, key)
             client.call(bind, commands.Queue.BindOk)

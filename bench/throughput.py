@@ -54,6 +54,7 @@ class Throughput:
     serve_arguments: Sequence[str] = ()
     needs_fresh_broker: bool = False
     is_ours_only: bool = False
+    is_durable: bool = False
 
     def measure(self, broker: Broker, timing: Timing) -> Measured:
         with self.ground.laid(broker.address) as admin:
@@ -68,7 +69,7 @@ class Throughput:
             return Ground(self.queues, "topic", table.bindings)
         if self.exchange_type == "fanout":
             return Ground(self.queues, "fanout", tuple((q, "") for q in range(self.queues)))
-        return Ground(self.queues)
+        return Ground(self.queues, is_durable=self.is_durable)
 
     def publish_job(self, broker: Broker) -> PublishJob:
         names = self.ground.queue_names

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import attrs
 
+from bench.backlogs import LongBacklog
+from bench.brokers import ON_DISK
 from bench.crowds import Churn, Crowd, Stalled
 from bench.errors import BenchError
 from bench.figures import Better, Figure
@@ -41,6 +43,30 @@ def cpu(ratio: float | None = None) -> Figure:
         decimals=1,
         ratio_target=ratio,
         is_pictured=True,
+    )
+
+
+def persistent(
+    body_bytes: int,
+    *,
+    window: int = 2_000,
+    batch: int = 100,
+    least: int = 100,
+    prefetch: int = 1_000,
+    ack_every: int = 50,
+) -> Throughput:
+    """Persistent messages through a durable queue; ours syncs before it confirms."""
+    return Throughput(
+        Fixed(body_bytes, is_persistent=True),
+        confirm=True,
+        acks=True,
+        window=window,
+        batch=batch,
+        least=least,
+        prefetch=prefetch,
+        ack_every=ack_every,
+        serve_arguments=ON_DISK,
+        is_durable=True,
     )
 
 
@@ -282,6 +308,38 @@ WORKLOADS = (
             ),
             megabytes("unread_peak_mb", "resident at most, unread"),
             megabytes("peak_mb", "resident at most", 400),
+        ),
+    ),
+    Workload(
+        "persistent-100",
+        "100 B, persistent, confirms + acks",
+        persistent(100),
+        (delivered(1.5), published(), cpu()),
+    ),
+    Workload(
+        "persistent-1000",
+        "1,000 B, persistent, confirms + acks",
+        persistent(1_000),
+        (delivered(1.5), published(), cpu()),
+    ),
+    Workload(
+        "persistent-one-in-flight",
+        "100 B, persistent, one message in flight, confirm + ack",
+        persistent(100, window=1, batch=1, least=1, prefetch=1, ack_every=1),
+        (delivered(1), published(), cpu()),
+    ),
+    Workload(
+        "persistent-backlog",
+        "1 kB, persistent, a million queued, then read",
+        LongBacklog(),
+        (
+            Figure("queued_per_s", "published and confirmed, unread", "/s"),
+            Figure("drained_per_s", "read and acked", "/s"),
+            megabytes("queued_resident_mb", "resident, a million queued"),
+            megabytes("restarted_resident_mb", "resident, after a restart with a million queued"),
+            Figure(
+                "restart_ms", "start with a million queued", "ms", Better.LOWER, value_target=3_000
+            ),
         ),
     ),
     Workload("latency", "100 B, 5,000 a second", Latency(), LATENCIES),

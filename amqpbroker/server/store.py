@@ -76,9 +76,9 @@ class Store:
             self._writer.stop()
         self._disk.close()
 
-    def _wake(self) -> None:
+    def _wake(self, is_urgent: bool) -> None:
         if self._writer is not None:
-            self._writer.wake()
+            self._writer.wake(is_urgent)
 
     def look(self) -> None:
         """See whether the disk is as it should be, and raise or end the alarm."""

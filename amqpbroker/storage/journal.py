@@ -37,8 +37,14 @@ class FileJournal:
 
     keeps = True
 
-    def __init__(self, recovered: Recovered, ended: Callable[[], object] = lambda: None) -> None:
-        """`ended` is called whenever a round has ended in which anything was told."""
+    def __init__(
+        self, recovered: Recovered, ended: Callable[[bool], object] = lambda is_urgent: None
+    ) -> None:
+        """`ended` is called whenever a round has ended in which anything was told.
+
+        It is told whether somebody waits for that to be safe: nobody does where entries have
+        left and nothing else.
+        """
         self._log = log = recovered.log
         self._entries = recovered.entries
         self._ended = ended
@@ -52,6 +58,7 @@ class FileJournal:
         self._records = dict(log.state)
         self._next_id = log.next_id
         self._told: list[Told] = []
+        self._is_urgent = False
         self._told_bytes = 0
         self._rounds: deque[tuple[int, int, list[Told], int]] = deque()
         self._unwritten: tuple[int, int, Transaction] | None = None
@@ -74,17 +81,18 @@ class FileJournal:
         if self._records.get((kind, key)) != record:
             self._records[kind, key] = record
             self._told.append(Put(kind, key, record))
-            self.demand_count += 1
+            self.demand()
 
     def remove(self, kind: str, key: RecordKey) -> None:
         """Forget a record."""
         if self._records.pop((kind, key), None) is not None:
             self._told.append(Put(kind, key, None))
-            self.demand_count += 1
+            self.demand()
 
     def demand(self) -> None:
         """Who asked waits until it is safe."""
         self.demand_count += 1
+        self._is_urgent = True
 
     def records(self, kind: str) -> Sequence[tuple[RecordKey, Record]]:
         """The records of a kind."""
@@ -116,6 +124,7 @@ class FileJournal:
             ):
                 last.targets.append((queue_id, first_id))
                 return
+        self._is_urgent = True
         self._told.append(Enter(queue_id, first_id, raw_publish, messages, now_ms))
         self._told_bytes += sum([len(content) for _, _, content in messages])
 
@@ -139,7 +148,8 @@ class FileJournal:
             self._told = []
             self._told_bytes = 0
             self.open_number += 1
-            self._ended()
+            self._ended(self._is_urgent)
+        self._is_urgent = False
 
     @property
     def is_behind(self) -> bool:

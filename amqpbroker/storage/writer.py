@@ -1,7 +1,9 @@
 """The thread that writes a journal.
 
-It sleeps until a round has ended.  When there is nothing to write it tends the log: it takes back
-space, a step at a time, as long as nobody has anything more urgent.
+It sleeps until a round has ended, and a little longer where nobody waits for that: acks are
+written together with the next publishes, not between one and its confirm.  When there is nothing
+to write it tends the log: it takes back space, a step at a time, as long as nobody has anything
+more urgent.
 """
 
 import threading
@@ -12,6 +14,8 @@ from amqpbroker.storage.journal import FileJournal
 
 #: When nothing was told for so long, the log may be tidied up.
 IDLE_SECONDS: Final = 1.0
+#: How long what nobody waits for may wait for something more urgent, to be written with it.
+LOOSE_SECONDS: Final = 0.02
 #: How often to try whether a full disk has room again.
 RETRY_SECONDS: Final = 1.0
 
@@ -24,6 +28,7 @@ class Writer:
         self._journal = journal
         self._changed = changed
         self._has_ended = threading.Event()
+        self._is_urgent = threading.Event()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="amqpbroker writer", daemon=True)
 
@@ -31,14 +36,16 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def wake(self) -> None:
+    def wake(self, is_urgent: bool) -> None:
         """A round has ended."""
+        if is_urgent:
+            self._is_urgent.set()
         self._has_ended.set()
 
     def stop(self) -> None:
         """Write what there is, say that the end is peaceful, and end."""
         self._is_stopping = True
-        self._has_ended.set()
+        self.wake(is_urgent=True)
         self._thread.join()
         self._journal.close()
 
@@ -60,4 +67,6 @@ class Writer:
                 is_idle = not has_ended.wait(IDLE_SECONDS)
             if has_ended.is_set():
                 is_idle = False
+                self._is_urgent.wait(LOOSE_SECONDS)
+                self._is_urgent.clear()
                 has_ended.clear()
