@@ -33,6 +33,7 @@ from amqpbroker.engine.ports import (
     Witness,
 )
 from amqpbroker.engine.queue import Queue
+from amqpbroker.engine.remains import Remains
 from amqpbroker.engine.replies import Replies
 from amqpbroker.engine.schedule import Schedule
 from amqpbroker.engine.usage_limits import Limits
@@ -89,6 +90,7 @@ class Broker:
         self.schedule = Schedule()
         self.deaths: deque[Dead] = deque()  # to be routed
         self.notices: deque[tuple[Exchange, Message]] = deque()  # what the broker itself publishes
+        self.remains = Remains()  # to be freed
         self.unsafe: dict[Connection, None] = {}  # with confirms that wait for the journal
         self.to_dispatch: dict[Queue, None] = {}  # ready messages and somebody who may want them
         self.held_bytes = 0  # what all queues' messages occupy; once for each queue they are in

@@ -172,6 +172,12 @@ class FifoOrder:
             messages = [pop() for _ in range(count)]
         return range(first, first + count), messages
 
+    def detach(self) -> deque[Message]:
+        """Give away all fresh messages, in no time; their positions are used up."""
+        detached, self._fresh = self._fresh, deque()
+        self._first_position += len(detached)
+        return detached
+
     def take_returned(self) -> tuple[int, Message]:
         """The next message that came back, which must be there, and its position."""
         return heappop(self._returned)

@@ -200,6 +200,8 @@ class Server:
             for session in sessions:
                 session.flush()
             self._watch_memory()  # who was dropped has left its messages; who waits must be told
+        if self.broker.remains:
+            self.broker.remains.free_some()
         self.clock.wait()
         if self._store is not None:
             self._store.journal.end_round()  # who was dropped has left more
