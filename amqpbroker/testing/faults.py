@@ -271,9 +271,13 @@ class Faults(Witness, EventWitness):
 
     def assert_all_fired(self) -> None:
         """Raise `AssertionError` when a fault never struck, or not as often as it should have."""
-        rules = self._call(lambda: [str(one) for one in self._rules() if one.left or not one.fired])
-        if rules:
-            raise AssertionError("faults that did not strike: " + "; ".join(rules))
+        idle = self.idle()
+        if idle:
+            raise AssertionError("faults that did not strike: " + "; ".join(idle))
+
+    def idle(self) -> list[str]:
+        """The faults that never struck, or not as often as they should have, in words."""
+        return self._call(lambda: [str(one) for one in self._rules() if one.left or not one.fired])
 
     def clear(self) -> None:
         """End all faults: rules are forgotten, connections are themselves again."""

@@ -45,6 +45,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "messages) is shown with its failure, is an error, or is not looked for (default: show)",
     )
     parser.addini("amqp_leaks", "as --amqp-leaks", default="show")
+    group.addoption(
+        "--amqp-seed",
+        type=int,
+        default=1,
+        metavar="NUMBER",
+        help="what the chance of faults comes from (default: 1); a failing test tells it",
+    )
+    parser.addini(
+        "amqp_faults_strict",
+        "a fault that a test has asked for and that never struck is an error",
+        type="bool",
+        default=False,
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +85,7 @@ def amqp_broker(request: pytest.FixtureRequest) -> Iterator[LocalBroker]:
     _skip_if_external(request.config, "a broker in this process")
     from amqpbroker.testing import broker
 
-    with broker() as local:
+    with broker(seed=cast("int", request.config.getoption("amqp_seed"))) as local:
         yield local
 
 
@@ -112,10 +125,18 @@ def amqp_clock(amqp_broker: LocalBroker) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def amqp_faults(amqp_broker: LocalBroker) -> Iterator[Faults]:
-    """What goes wrong with the broker: `amqpbroker.testing.Faults`.  It ends with the test."""
-    yield amqp_broker.faults
-    amqp_broker.faults.clear()
+def amqp_faults(request: pytest.FixtureRequest, amqp_broker: LocalBroker) -> Iterator[Faults]:
+    """What goes wrong with the broker: `amqpbroker.testing.Faults`.  It ends with the test.
+
+    Chance begins anew with each test, from ``--amqp-seed``.
+    """
+    faults = amqp_broker.faults
+    faults.clear()
+    yield faults
+    idle = faults.idle()
+    faults.clear()
+    if idle and request.config.getini("amqp_faults_strict"):
+        pytest.fail("faults that did not strike:\n" + "\n".join(f"- {one}" for one in idle), False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -130,6 +151,11 @@ def pytest_runtest_makereport(
             lines = cast("VHostHandle", vhost).describe()
             if lines:
                 report.sections.append(("AMQP", "\n".join(lines)))
+        faults = getattr(item, "funcargs", {}).get("amqp_faults")
+        if faults is not None:
+            told = [one.text for one in cast("Faults", faults).report()]
+            seed = f"replay their chance with --amqp-seed {cast('Faults', faults).seed}"
+            report.sections.append(("AMQP faults", "\n".join([*told, seed])))
     return report
 
 

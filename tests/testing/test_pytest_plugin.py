@@ -125,6 +125,38 @@ def test_faults_end_with_the_test_that_asked_for_them(run: Runner) -> None:
     result.assert_outcomes(passed=2)
 
 
+def test_a_failed_test_tells_its_faults_and_their_seed(run: Runner) -> None:
+    result = run(
+        """
+        def test_it(amqp_faults):
+            amqp_faults.some_confirms(nack=0.5, queue="jobs")
+            assert amqp_faults.seed == 7
+            assert False
+        """,
+        "--amqp-seed=7",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        "*AMQP faults*",
+        "nack confirms of queue 'jobs' with probability 0.5, fired 0 times",
+        "replay their chance with --amqp-seed 7",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("strict", "outcomes"), [("true", (1, 1)), ("false", (1, 0))])
+def test_a_fault_that_never_struck_is_an_error_on_request(
+    run: Runner, strict: str, outcomes: tuple[int, int]
+) -> None:
+    run.pytester.makeini(f"[pytest]\namqp_faults_strict = {strict}")
+    result = run("def test_it(amqp_faults):\n    amqp_faults.next_acks(redeliver=1)")
+
+    result.assert_outcomes(passed=outcomes[0], errors=outcomes[1])
+    assert ("- redeliver acks 1 more times, fired 0 times" in result.stdout.str()) is bool(
+        outcomes[1]
+    )
+
+
 def test_a_failed_assertion_points_at_the_line_of_the_test(run: Runner) -> None:
     result = run(
         """
