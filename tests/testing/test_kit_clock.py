@@ -98,6 +98,22 @@ def test_delayed_messages_arrive(local: LocalBroker, vhost: VHostHandle) -> None
     assert queue.ready_count == 1
 
 
+def test_who_does_not_ack_in_time_loses_its_channel(local: LocalBroker, vhost: VHostHandle) -> None:
+    queue = vhost.queue("jobs").declare()
+    queue.publish(b"x")
+    with a_client(local, vhost.name) as channel:
+        channel.consume("jobs")
+        take(channel)
+        local.clock.advance("29m")
+        channel.round_trip()
+        local.clock.advance("1m")
+
+        assert (
+            "delivery acknowledgement on channel 1 timed out" in channel.expect_close().reply_text
+        )
+    assert queue.ready_count == 1
+
+
 def test_what_was_due_is_on_its_way_to_the_clients_when_the_call_returns(
     local: LocalBroker, vhost: VHostHandle
 ) -> None:
