@@ -63,9 +63,15 @@ def serving(*options: str) -> Generator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def broker_url() -> Iterator[str]:
+def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where commands reach the broker."""
+    return tmp_path_factory.mktemp("control") / "c"
+
+
+@pytest.fixture(scope="module")
+def broker_url(control: Path) -> Iterator[str]:
     """A broker as the README starts it, on a free port."""
-    with serving() as urls:
+    with serving("--control", str(control)) as urls:
         yield urls[0]
 
 
@@ -85,15 +91,20 @@ def tls_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
         yield urls[1].rstrip("/").rpartition(":")[2], directory
 
 
-def run_program(program: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in *directory*, in a Python of its own."""
+def run_program(
+    program: str, directory: Path, control: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in *directory*, in a Python of its own, that may use *control*."""
+    environment = {name: value for name, value in os.environ.items() if name != "AMQPBROKER_MEMORY"}
+    if control is not None:
+        environment["AMQPBROKER_CONTROL"] = str(control)
     return subprocess.run(
         [sys.executable, "-"],
         input=program,
         capture_output=True,
         text=True,
         cwd=directory,
-        env={name: value for name, value in os.environ.items() if name != "AMQPBROKER_MEMORY"},
+        env=environment,
         timeout=RUN_SECONDS_MAX,
         check=False,
     )
@@ -101,7 +112,11 @@ def run_program(program: str, directory: Path) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(("code", "expected", "options"), EXAMPLES)
 def test_an_example_runs_as_it_stands(
-    code: str, expected: str, options: list[str], request: pytest.FixtureRequest
+    code: str,
+    expected: str,
+    options: list[str],
+    request: pytest.FixtureRequest,
+    control: Path,
 ) -> None:
     if "aio_pika" in code:
         pytest.importorskip("aio_pika")
@@ -114,7 +129,7 @@ def test_an_example_runs_as_it_stands(
             run = run_program(code.replace(URL_IN_PAGES, urls[0]), ROOT)
     else:
         url = request.getfixturevalue("broker_url")
-        run = run_program(code.replace(URL_IN_PAGES, url), ROOT)
+        run = run_program(code.replace(URL_IN_PAGES, url), ROOT, control)
 
     assert (run.returncode, run.stdout.strip()) == (0, expected), run.stderr
 

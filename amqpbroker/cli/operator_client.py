@@ -21,6 +21,7 @@ from amqpbroker.cli.main import fail
 from amqpbroker.engine import passwords
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.server.control_path import in_data_directory, running_sockets
+from amqpbroker.server.run import default_data_dir
 from amqpbroker.server.unix_path import short_path
 
 #: How long a broker may take to answer, in seconds; deleting a large vhost takes a while.
@@ -85,6 +86,9 @@ def connect(values: argparse.Namespace) -> ControlClient:
     if directory:
         return ControlClient(in_data_directory(directory))
     sockets = running_sockets()
+    usual = in_data_directory(default_data_dir())
+    if os.path.exists(usual):  # noqa: PTH110
+        sockets.append(usual)
     if not sockets:
         raise Trouble("no broker runs (--control and --data-dir say where one is)")
     if len(sockets) > 1:

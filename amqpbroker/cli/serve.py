@@ -26,6 +26,9 @@ from amqpbroker.cli.sources import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amqpbroker.server.control import ControlSocket
     from amqpbroker.server.run import Beside
     from amqpbroker.server.settings import Settings
 
@@ -144,31 +147,51 @@ def _beside(
     chosen: Mapping[str, Chosen],
     settings: "Settings",
     parent_id: int,
-) -> "list[Beside]":
-    """What runs with the server, by the options that ask for it; raises `ControlUnavailable`."""
-    from amqpbroker.server.control_path import in_runtime_directory
+) -> "Iterator[Beside]":
+    """What runs with the server, by the options that ask for it; raises `ControlUnavailable`.
+
+    Asked for when the store is open: what is in its directory then is ours.
+    """
     from amqpbroker.server.reload import ReloadOnHangup
 
-    beside: list[Beside] = [ReloadOnHangup(lambda: _read_again(values, chosen))]
-    port = settings.port or settings.tls_port
-    if control_path := settings.control_path or in_runtime_directory(port or 0):
-        from amqpbroker.server.control import ControlSocket
-
-        beside.append(ControlSocket(control_path))
+    yield ReloadOnHangup(lambda: _read_again(values, chosen))
+    port = settings.port or settings.tls_port or 0
+    if (control := _control_socket(settings, port)) is not None:
+        yield control
     if values.exit_with_parent:
         from amqpbroker.server.parent import StopWithParent
 
-        beside.append(StopWithParent(parent_id))
+        yield StopWithParent(parent_id)
     if values.test_api is not None:
         from amqpbroker.testing.http_api import HOST, TestApi
 
         try:
-            api = TestApi(values.test_api, port or 0, values.journeys)
+            api = TestApi(values.test_api, port, values.journeys)
         except OSError as error:
             raise NoTestApi(_explain(error, HOST, values.test_api)) from None
         print(f"test API: http://{HOST}:{api.port}/", file=sys.stderr, flush=True)
-        beside.append(api)
-    return beside
+        yield api
+
+
+def _control_socket(settings: "Settings", port: int) -> "ControlSocket | None":
+    """Where operators reach the broker.  Raises `ControlUnavailable` for a path that was given."""
+    import logging
+
+    from amqpbroker.server import control_path
+    from amqpbroker.server.control import ControlSocket
+    from amqpbroker.server.run import default_data_dir
+
+    if settings.control_path:
+        return ControlSocket(settings.control_path)
+    if settings.is_in_memory:
+        path = control_path.in_runtime_directory(port)
+    else:
+        path = control_path.in_data_directory(settings.data_dir or default_data_dir())
+    try:
+        return None if path is None else ControlSocket(path)
+    except control_path.ControlUnavailable as error:
+        logging.getLogger("amqpbroker").warning("%s", error)
+        return None
 
 
 def _read_again(values: argparse.Namespace, before: Mapping[str, Chosen]) -> "Settings":

@@ -64,32 +64,22 @@ class LoginAttempt:
 
     user_name: str
     user: User | None  # of that name, when it was begun
-    is_proven: bool  # the password is the one that was right before
-    _password: str = attrs.field(repr=False)
-    _hashes: tuple[PasswordHash, ...] = attrs.field(repr=False)
+    is_proven: bool  # the password is right: it was before, or a quick hash says so
+    password: str = attrs.field(repr=False)
+    _to_compute: PasswordHash = attrs.field(repr=False)  # the user's, or what costs as much
 
     @property
     def is_quick(self) -> bool:
         """Whether `is_right` takes no time worth mentioning."""
-        return self.is_proven or all(one.is_quick for one in self._hashes)
+        return self.is_proven or self._to_compute.is_quick
 
     def is_right(self) -> bool:
         """Whether the password is the user's.  An empty one never is (S-027)."""
         if self.is_proven:
             return True
-        own = None if self.user is None else self.user.password_hash
-        is_right = False
-        for password_hash in self._hashes:
-            is_same = password_hash.is_of(self._password)
-            if is_same and password_hash is own and self._password:
-                is_right = True
-                break
-        return is_right
-
-    def proof(self, secret: bytes) -> bytes:
-        """What to remember of a password that was right (U2)."""
-        assert self.user is not None
-        return _proof(secret, self._password)
+        is_same = self._to_compute.is_of(self.password)
+        is_own = self.user is not None and self._to_compute is self.user.password_hash
+        return is_same and is_own and bool(self.password)
 
 
 class Users:
@@ -141,20 +131,28 @@ class Users:
     def attempt(self, name: str, password: str) -> LoginAttempt:
         """Begin a login."""
         user = self._users.get(name)
-        known = self._proofs.get(name)
-        is_proven = (
-            known is not None
-            and len(password) <= PASSWORD_BYTES_MAX
-            and hmac.compare_digest(known, _proof(self._secret, password))
-        )
         own = None if user is None else user.password_hash
-        if own is None:
-            hashes = (self._decoy,)
-        elif own.is_quick and not self._decoy.is_quick:
-            hashes = (own, self._decoy)
+        known = self._proofs.get(name)
+        if not password or len(password) > PASSWORD_BYTES_MAX:
+            is_proven = False
+        elif own is not None and own.is_quick:
+            is_proven = own.is_of(password)
         else:
-            hashes = (own,)
-        return LoginAttempt(name, user, is_proven, password, hashes)
+            is_proven = known is not None and hmac.compare_digest(
+                known, _proof(self._secret, password)
+            )
+        to_compute = self._decoy if own is None or own.is_quick else own
+        return LoginAttempt(name, user, is_proven, password, to_compute)
+
+    def again(self, attempt: LoginAttempt) -> LoginAttempt:
+        """The same attempt, begun now."""
+        return self.attempt(attempt.user_name, attempt.password)
+
+    def remember(self, attempt: LoginAttempt) -> None:
+        """The password of *attempt* was right: it will be recognised, unless the user changed."""
+        user = attempt.user
+        if user is not None and self._users.get(user.name) is user:
+            self._proofs[user.name] = _proof(self._secret, attempt.password)
 
     def conclude(
         self, attempt: LoginAttempt, is_right: bool, *, from_loopback: bool
@@ -166,7 +164,7 @@ class Users:
         user = attempt.user
         if not is_right or user is None or self._users.get(attempt.user_name) is not user:
             return None
-        self._proofs[user.name] = attempt.proof(self._secret)
+        self.remember(attempt)
         if user.loopback_only and not from_loopback:
             return None
         return user

@@ -5,6 +5,7 @@ from amqpbroker.engine.entries import ids_of
 from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.queue import LARGE_BYTES, Queue
 from amqpbroker.engine.register import BINDING, EXCHANGE, FRESH_ID, QUEUE, VHOST, read_table
+from amqpbroker.engine.roster import restore_access
 
 #: Above all ids.
 _ALL_IDS = 1 << 63
@@ -51,6 +52,7 @@ def restore(broker: Broker) -> None:
         vhost = broker.vhosts[vhost_name]
         destination = vhost.queue(name) if kind == QUEUE else vhost.exchange(name)
         vhost.bind(source, destination, routing_key, read_table(arguments))
+    restore_access(broker)
 
 
 def _restore_messages(queue: Queue, fresh_id: int) -> None:

@@ -70,8 +70,8 @@ def forget(
                 journal.remove(kind, key)
 
 
-def restore_access(broker: "Broker") -> bool:
-    """Take in the users and permissions that were kept; False when there were none.
+def restore_access(broker: "Broker") -> None:
+    """Take in the users and permissions that were kept.
 
     Nobody is connected yet, and the vhosts are there.
     """
@@ -84,7 +84,6 @@ def restore_access(broker: "Broker") -> bool:
     for (user_name, vhost_name, exchange_name), record in journal.records(TOPIC_PERMISSION):
         topic = TopicPermissions(str(record["write"]), str(record["read"]))
         broker.permissions.set_topic(user_name, vhost_name, exchange_name, topic)
-    return bool(journal.records(USER))
 
 
 def _user(name: str, record: "Record") -> User:

@@ -10,7 +10,6 @@ A verb is carried out between two rounds of the reactor.  Its answer comes when 
 done; in the broker's log stands which verb it was, without its arguments.
 """
 
-import json
 import logging
 import os
 import socket
@@ -137,6 +136,8 @@ async def _answer(server: Server, line: bytes) -> bytes:
 
 
 def _read(line: bytes) -> tuple[str, dict[str, object]]:
+    import json  # not before somebody asks: starting is a feature
+
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
@@ -176,4 +177,6 @@ async def _performed(server: Server, verb: str, arguments: dict[str, object]) ->
 
 
 def _written(answer: dict[str, Json]) -> bytes:
+    import json
+
     return json.dumps(answer).encode() + b"\n"

@@ -5,6 +5,7 @@ tune-ok -> nothing;                   open -> connection.open-ok
 """
 
 import ipaddress
+import logging
 import platform
 import socket
 from typing import Final
@@ -14,16 +15,21 @@ from amqpbroker.engine.access import User
 from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.client_facts import ClientFacts
 from amqpbroker.server.addresses import connection_name
+from amqpbroker.server.login_desk import Login
 from amqpbroker.server.sasl import EXTERNAL, MECHANISMS, MalformedResponse
 from amqpbroker.server.transport import Transport
 from amqpbroker.spec import methods as m
-from amqpbroker.spec.errors import AMQPException, login_refused
+from amqpbroker.spec.errors import login_refused
 from amqpbroker.spec.table import Field, Table, encode_table, longstr
 from amqpbroker.wire.connection import Connection, HandshakeAborted
 from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 
+logger = logging.getLogger("amqpbroker")
+
 #: The RabbitMQ that this broker answers like (design: `--emulate`).
 EMULATED_VERSION: Final = "4.0.5"
+#: Why a login was refused, for the log; the client is not told more than that it was (S-027).
+REFUSED: Final = "unknown user, wrong password, or guest from elsewhere"
 _CAPABILITIES: Final = (
     "publisher_confirms",
     "exchange_exchange_bindings",
@@ -56,10 +62,10 @@ class Handshake:
         "_certificate_user",
         "_limits",
         "_mechanism",
-        "_peer_address",
         "_raw_properties",
         "capabilities",
         "connection_name",
+        "peer_address",
         "user",
     )
 
@@ -73,14 +79,12 @@ class Handshake:
         """*certificate_user* is whom the client's TLS certificate names, if it was verified."""
         self._broker = broker
         self._limits = limits
-        self._peer_address = peer_address
+        self.peer_address = peer_address
         self._certificate_user = certificate_user
         self._mechanism = ""
         self._raw_properties = b""
         self.user: User | None = None
-        self.capabilities: frozenset[str] = (
-            frozenset()
-        )  # those of ours that the client declared true
+        self.capabilities = frozenset[str]()  # those of ours that the client declared true
         self.connection_name = ""
 
     def start(self) -> m.ConnectionStart:
@@ -92,22 +96,45 @@ class Handshake:
             server_properties=SERVER_PROPERTIES, mechanisms=" ".join(offered).encode()
         )
 
-    def log_in(self, method: m.ConnectionStartOk) -> m.ConnectionTune:
-        """Check who it is, and propose terms.
+    def begin_login(self, method: m.ConnectionStartOk) -> Login:
+        """Who it says to be; the login desk finds out whether that is so.
 
-        Raises 403 when the login is refused (S-025, S-026), `HandshakeAborted` for a mechanism
-        or a response that cannot be understood (S-024).
+        Raises `HandshakeAborted` for a mechanism or a response that cannot be understood (S-024).
         """
         self._read_properties(method.client_properties)
         self._mechanism = method.mechanism
-        user_name = self._find_user(method)
+        if method.mechanism == EXTERNAL and self._certificate_user is not None:
+            return Login(self._certificate_user, EXTERNAL, attempt=None)
+        read = MECHANISMS.get(method.mechanism)
+        if read is None:
+            raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
+        try:
+            user_name, password = read(method.response)
+        except MalformedResponse as error:
+            raise HandshakeAborted(f"malformed {method.mechanism} response: {error}") from None
+        attempt = self._broker.users.attempt(user_name, password)
+        return Login(user_name, method.mechanism, attempt)
+
+    def conclude_login(self, login: Login) -> m.ConnectionTune:
+        """Let in who is who it says to be, and propose terms.
+
+        Raises 403 when the login is refused (S-025), and `HandshakeAborted` when the client would
+        not understand that (S-026).
+        """
+        assert login.is_right is not None, login
+        users, from_loopback = self._broker.users, is_loopback(self.peer_address)
+        if login.attempt is None:
+            self.user = users.vouched_for(login.user_name, from_loopback=from_loopback)
+        else:
+            self.user = users.conclude(login.attempt, login.is_right, from_loopback=from_loopback)
         witness = self._broker.event_witness
         if self.user is None:
+            logger.warning("%s: login refused: %s", self.peer_address or "unix", REFUSED)
             if witness is not None:
-                witness.authentication_failed(user_name, method.mechanism, self._peer_address)
-            raise self._refusal(method.mechanism)
+                witness.authentication_failed(login.user_name, login.mechanism, self.peer_address)
+            raise self._refusal(login.mechanism)
         if witness is not None:
-            witness.authentication_succeeded(user_name, method.mechanism, self._peer_address)
+            witness.authentication_succeeded(login.user_name, login.mechanism, self.peer_address)
         return m.ConnectionTune(
             self._limits.channel_max, self._limits.frame_max, self._limits.heartbeat_seconds
         )
@@ -124,27 +151,13 @@ class Handshake:
             raw_properties=self._raw_properties,
         )
 
-    def _find_user(self, method: m.ConnectionStartOk) -> str:
-        """Set `user`, if the login is right; the name that was given."""
-        users, from_loopback = self._broker.users, is_loopback(self._peer_address)
-        if method.mechanism == EXTERNAL and self._certificate_user is not None:
-            self.user = users.vouched_for(self._certificate_user, from_loopback=from_loopback)
-            return self._certificate_user
-        read = MECHANISMS.get(method.mechanism)
-        if read is None:
-            raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
-        try:
-            user_name, password = read(method.response)
-        except MalformedResponse as error:
-            raise HandshakeAborted(f"malformed {method.mechanism} response: {error}") from None
-        self.user = users.authenticate(user_name, password, from_loopback=from_loopback)
-        return user_name
-
-    def _refusal(self, mechanism: str) -> AMQPException:
+    def _refusal(self, mechanism: str) -> Exception:
         refusal = login_refused(
             f"Login was refused using authentication mechanism {mechanism}. For details see the "
             "broker logfile."
         )
+        if "authentication_failure_close" not in self.capabilities:
+            return HandshakeAborted(refusal.reply_text)
         return refusal.caused_by_no_method()
 
     def _read_properties(self, properties: Table) -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 from amqpbroker.engine.broker import Broker
+from amqpbroker.server.login_desk import LoginDesk
 from amqpbroker.server.reactor import Reactor
 from amqpbroker.server.timekeeper import Timekeeper
 from amqpbroker.wire.connection import Connection
@@ -52,6 +53,11 @@ class House(Protocol):
     @property
     def tls_port(self) -> int | None:
         """Where TLS is spoken, if it is."""
+        ...
+
+    @property
+    def login_desk(self) -> LoginDesk:
+        """Finds out who is who."""
         ...
 
     @property

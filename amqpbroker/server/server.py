@@ -26,10 +26,12 @@ from amqpbroker.server.entrance import Entrance, peer_name_of
 from amqpbroker.server.finishing import Finishing
 from amqpbroker.server.furnish import furnish
 from amqpbroker.server.janitor import Janitor
+from amqpbroker.server.login_desk import LoginDesk
 from amqpbroker.server.mailbox import ServerStopped
 from amqpbroker.server.outbox import CONGESTED_PART
 from amqpbroker.server.reactor import Reactor
-from amqpbroker.server.session import READ_BYTES, Session
+from amqpbroker.server.session import Session
+from amqpbroker.server.session_limits import READ_BYTES
 from amqpbroker.server.settings import Settings
 from amqpbroker.server.store import Store
 from amqpbroker.server.timekeeper import Timekeeper
@@ -97,6 +99,7 @@ class Server:
         restore(self.broker)
         furnish(self.broker, settings)
         self.timekeeper = Timekeeper(self._finish_calls)
+        self.login_desk = LoginDesk(self.broker.users, self.timekeeper)
         self.clock = EngineClock(self.broker, self.timekeeper)
         self.reactor = Reactor(self.finish_round, self.clock.tick)
         self.entrance = Entrance(self, settings.half_open_max)
@@ -130,6 +133,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reactor.run)
             nursery.start_soon(self.timekeeper.run)
+            nursery.start_soon(self.login_desk.run)
             if self._janitor is not None:
                 nursery.start_soon(self._janitor.run)
             await stop.wait()

@@ -14,14 +14,15 @@ client may have, how long it may be silent, when it must wait because memory or 
 
 import logging
 from time import perf_counter
-from typing import Final
 
 from amqpbroker.engine.channel import Channel
 from amqpbroker.engine.connection import Connection as EngineConnection
 from amqpbroker.engine.ports import Outlet
+from amqpbroker.server import session_limits as limits
 from amqpbroker.server.handshake import Handshake, what_came
 from amqpbroker.server.heartbeat import Heartbeat
 from amqpbroker.server.house import House
+from amqpbroker.server.login_desk import Login
 from amqpbroker.server.methods import ContentReply, Reply, perform
 from amqpbroker.server.outbox import Outbox
 from amqpbroker.server.outlet import SessionOutlet
@@ -54,19 +55,6 @@ from amqpbroker.wire.writer import HEARTBEAT, method_frame
 
 logger = logging.getLogger("amqpbroker")
 
-#: How long the socket stays open after an error that is not answered (S-024), in seconds.
-SILENT_CLOSE_SECONDS: Final = 3.0
-#: How long a client may take to answer our connection.close (S-012), in seconds.
-CLOSE_SECONDS: Final = 30.0
-#: What a connection may publish to queues that lag, however slow their consumers are, a second.
-LAGGING_BYTES_PER_SECOND: Final = 20_000_000
-#: When a client's requests take longer than this, the others have a turn in between.
-PASS_SECONDS: Final = 0.01
-#: How much is read at once.  More makes longer passes, less more system calls and, with large
-#: messages, more copying of what a read cut in two.  Speed: with bodies of 100 kB 77 to 99 us a
-#: message, with half as much 98 to 105; no difference to small ones (2026-11-27).
-READ_BYTES: Final = 512 * 1024
-
 
 class Session:
     """A client's connection, from accept to close."""
@@ -82,6 +70,7 @@ class Session:
         "_interest",
         "_is_blocked",
         "_is_held_back",
+        "_login",
         "_needs_room",
         "_outbox",
         "_outlet",
@@ -111,6 +100,7 @@ class Session:
         self._outbox = Outbox(transport)
         self._accounted_bytes = 0  # unsent and half arrived, as the house knows
         self._outlet: SessionOutlet | None = None
+        self._login: Login | None = None  # it is being found out whether the password is right
         self._handshake: Handshake | None = Handshake(
             house.broker, peer_address, certificate_user, house.wire_limits
         )
@@ -186,9 +176,11 @@ class Session:
         """Work off what has been received, or as much of it as is good for the others (S3)."""
         wire, outbox = self._wire, self._outbox
         self._house.to_flush[self] = None
-        pass_ends, overfull_bytes = perf_counter() + PASS_SECONDS, self._house.overfull_bytes
+        pass_ends, overfull_bytes = perf_counter() + limits.PASS_SECONDS, self._house.overfull_bytes
         while True:
             try:
+                if self._login is not None and not self._conclude_login():
+                    return
                 while outbox.byte_count < overfull_bytes and perf_counter() < pass_ends:
                     event = wire.next_event()
                     if event is None:
@@ -197,7 +189,7 @@ class Session:
                             self._block()
                         return
                     self._perform(event)
-                    if self._awaited_answer is not None:
+                    if self._awaited_answer is not None or self._login is not None:
                         break
                 self._has_more = True
                 return
@@ -244,7 +236,7 @@ class Session:
             self._house.account(held_bytes - self._accounted_bytes)
             self._accounted_bytes = held_bytes
         has_room = outbox.byte_count < self._house.overfull_bytes
-        if self._has_more and has_room and not self._awaited_answer:
+        if self._has_more and has_room and self._awaited_answer is None and self._login is None:
             self._house.to_work_off[self] = None
         self._update_interest()
 
@@ -333,18 +325,21 @@ class Session:
         handshake = self._handshake
         assert handshake is not None
         if isinstance(method, m.ConnectionStartOk):
-            try:
-                self._send(0, handshake.log_in(method))
-            except ConnectionException as error:
-                logger.warning(
-                    "%s: login refused: unknown user, wrong password, or guest from elsewhere",
-                    self.peer_name,
-                )
-                if "authentication_failure_close" not in handshake.capabilities:
-                    raise HandshakeAborted(error.reply_text) from None
-                self.close(error, seconds=SILENT_CLOSE_SECONDS)
+            self._login = handshake.begin_login(method)
+            self._house.login_desk.check(self._login, handshake.peer_address, self.work_off)
+            self._conclude_login()
         elif isinstance(method, m.ConnectionOpen):
             self._open(handshake, method)
+
+    def _conclude_login(self) -> bool:
+        """Go on if it is known whether the password is right; whether it is."""
+        login, handshake = self._login, self._handshake
+        assert login is not None and handshake is not None  # noqa: PT018
+        if login.is_right is None:
+            return False
+        self._login = None
+        self._send(0, handshake.conclude_login(login))
+        return True
 
     def _open(self, handshake: Handshake, method: m.ConnectionOpen) -> None:
         user = handshake.user
@@ -458,7 +453,7 @@ class Session:
         However slow the consumers are, publishers keep `LAGGING_BYTES_PER_SECOND`.
         """
         self._is_held_back = True
-        self._house.held_back[self] = perf_counter() + byte_count / LAGGING_BYTES_PER_SECOND
+        self._house.held_back[self] = perf_counter() + byte_count / limits.LAGGING_BYTES_PER_SECOND
 
     def read_on(self, now: float, deadline: float) -> bool:
         """Read again, if the queues have delivered or the time is over; whether it is so."""
@@ -494,7 +489,7 @@ class Session:
 
     # Ending
 
-    def close(self, error: AMQPException, *, seconds: float = CLOSE_SECONDS) -> None:
+    def close(self, error: AMQPException, *, seconds: float = limits.CLOSE_SECONDS) -> None:
         """Close the connection for *error*: the client is told, and has some time to answer."""
         if self._phase is not Phase.OPEN:
             return
@@ -504,7 +499,8 @@ class Session:
         is_ours = error.reply_code is ReplyCode.CONNECTION_FORCED
         level = logging.INFO if is_ours else logging.WARNING
         logger.log(level, "%s: closing the connection: %s", self.peer_name, error.log_text)
-        heartbeat_seconds = self._wire.heartbeat_seconds
+        if self._wire.state in SILENT_STATES or isinstance(error, FramingLost):
+            seconds = limits.SILENT_CLOSE_SECONDS
         self._leave_engine()
         self._send(
             0,
@@ -513,10 +509,9 @@ class Session:
         self._phase = Phase.LEAVING
         if isinstance(error, FramingLost):
             self._wire.closed()
-            seconds = SILENT_CLOSE_SECONDS
         else:
             self._wire.closing()
-            seconds = min(seconds, heartbeat_seconds or seconds)
+            seconds = min(seconds, self._wire.heartbeat_seconds or seconds)
         self._end_in(seconds, "the client did not answer connection.close")
 
     def _forced(self, error: ConnectionException) -> None:
@@ -533,7 +528,7 @@ class Session:
             self._part()
             return
         self._phase = Phase.LEAVING
-        self._end_in(SILENT_CLOSE_SECONDS, None)
+        self._end_in(limits.SILENT_CLOSE_SECONDS, None)
 
     def _crashed(self) -> None:
         """A bug of ours: this connection pays for it, no other (S2)."""
@@ -548,6 +543,9 @@ class Session:
             self.drop()
 
     def _leave_engine(self) -> None:
+        if self._login is not None:
+            self._login.is_wanted = False
+            self._login = None
         engine, self._engine = self._engine, None
         if engine is not None:
             try:
@@ -564,7 +562,7 @@ class Session:
         """Close the socket as soon as everything is sent."""
         self._wire.closed()
         self._phase = Phase.PARTING
-        self._end_in(SILENT_CLOSE_SECONDS, "the client did not read to the end")
+        self._end_in(limits.SILENT_CLOSE_SECONDS, "the client did not read to the end")
 
     def _end_in(self, seconds: float, reason: str | None) -> None:
         self._cancel_timer()

@@ -34,7 +34,11 @@ def type_in(
     control: Control | None, *words: str, password: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """What a command answers."""
-    environment = {**os.environ, "AMQPBROKER_RUNTIME_DIR": "/nowhere"}
+    environment = {
+        **os.environ,
+        "AMQPBROKER_RUNTIME_DIR": "/nowhere",
+        "XDG_STATE_HOME": "/nowhere",
+    }
     if control is not None:
         environment["AMQPBROKER_CONTROL"] = str(control)
     return subprocess.run(
@@ -116,6 +120,31 @@ def test_vhosts_are_added_and_deleted(broker: tuple[BrokerProcess, Control]) -> 
     assert "test   0       7          0" in type_in(control, "vhost", "list").stdout
     assert type_in(control, "vhost", "delete", "test").returncode == 0
     assert not may_enter(process, "guest:guest", "test")
+
+
+def test_users_outlive_the_broker(tmp_path: Path) -> None:
+    options, environment = ("--data-dir", str(tmp_path)), {"AMQPBROKER_MEMORY": "off"}
+    first = BrokerProcess(*options, environment=environment)
+    try:
+        control = tmp_path / "control.sock"
+        for words in (
+            ("user", "add", "app"),
+            ("user", "permit", "app"),
+            ("vhost", "add", "test"),
+            ("user", "permit", "app", "--vhost", "test"),
+            ("user", "delete", "guest"),
+        ):
+            assert type_in(control, *words, password="secret").returncode == 0, words
+    finally:
+        first.close()
+
+    second = BrokerProcess(*options, environment=environment)
+    try:
+        assert may_enter(second, "app:secret")
+        assert may_enter(second, "app:secret", "test")
+        assert not may_enter(second, "guest:guest")
+    finally:
+        second.close()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpbroker.server.finishing import TURN_SECONDS
 from amqpbroker.server.server import ALARM_READ_BYTES, BASE_BYTES
-from amqpbroker.server.session import READ_BYTES
+from amqpbroker.server.session_limits import READ_BYTES
 from amqpbroker.server.settings import Settings
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import FRAME_METHOD

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpbroker.engine.ports import EventWitness
 from amqpbroker.server.server import BASE_BYTES
-from amqpbroker.server.session import READ_BYTES
+from amqpbroker.server.session_limits import READ_BYTES
 from amqpbroker.server.settings import Settings
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.constants import DEFAULT_FRAME_MAX, FRAME_HEARTBEAT
