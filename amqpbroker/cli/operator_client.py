@@ -15,7 +15,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from amqpbroker.cli.main import fail
 from amqpbroker.engine import passwords
@@ -30,6 +30,18 @@ ANSWER_SECONDS: Final = 60.0
 
 class Trouble(Exception):
     """A sentence that says what is wrong, and what to do."""
+
+
+class Operable(Protocol):
+    """A broker that can be told what to do."""
+
+    def perform(self, verb: str, arguments: Mapping[str, object]) -> Any:
+        """Have a verb carried out; its answer.  Raises `OperatorError`, `Trouble`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 class ControlClient:
@@ -77,18 +89,17 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connect(values: argparse.Namespace) -> ControlClient:
+def connect(values: argparse.Namespace) -> Operable:
     """The broker that is meant.  Raises `Trouble`."""
     control = values.control or os.environ.get("AMQPBROKER_CONTROL")
     if control:
         return ControlClient(control)
     directory = values.data_dir or os.environ.get("AMQPBROKER_DATA_DIR")
     if directory:
-        return ControlClient(in_data_directory(directory))
-    sockets = running_sockets()
-    usual = in_data_directory(default_data_dir())
-    if os.path.exists(usual):  # noqa: PTH110
-        sockets.append(usual)
+        return _in_directory(directory)
+    sockets, usual = running_sockets(), default_data_dir()
+    if not sockets and os.path.isdir(usual):  # noqa: PTH112
+        return _in_directory(usual)
     if not sockets:
         raise Trouble("no broker runs (--control and --data-dir say where one is)")
     if len(sockets) > 1:
@@ -96,8 +107,21 @@ def connect(values: argparse.Namespace) -> ControlClient:
     return ControlClient(sockets[0])
 
 
+def _in_directory(directory: str) -> Operable:
+    """The broker with this data directory, whether it runs or not.  Raises `Trouble`."""
+    try:
+        return ControlClient(in_data_directory(directory))
+    except Trouble:
+        from amqpbroker.cli.stopped_broker import NoStore, StoppedBroker
+
+        try:
+            return StoppedBroker(directory)
+        except NoStore as error:
+            raise Trouble(str(error)) from None
+
+
 def run_action(
-    command: str, values: argparse.Namespace, act: Callable[[ControlClient, Any], None]
+    command: str, values: argparse.Namespace, act: Callable[[Operable, Any], None]
 ) -> int:
     """Do *act* with the broker that is meant; the exit status."""
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from amqpbroker.cli.main import fail
 from amqpbroker.cli.operator_client import (
-    ControlClient,
+    Operable,
     add_target,
     hashed_password,
     print_table,
@@ -29,7 +29,8 @@ an empty one allows nothing. Declaring and deleting needs 'configure', publishin
 'write', consuming and binding from 'read'. docs/access-control.md has the table.
 
 It tells a running broker over its control socket: with --control or --data-dir the one that is
-meant, without either the only one that runs. Changes count at once.
+meant, without either the only one that runs. Changes count at once. Where none runs, it changes the
+data directory.
 """
 _PATTERN: Final = "(default: '.*', everything)"
 
@@ -81,7 +82,7 @@ def run(values: argparse.Namespace) -> int:
     return run_action(f"amqpbroker user {values.action}", values, _ACTIONS[values.action])
 
 
-def _add(client: ControlClient, values: Any) -> None:
+def _add(client: Operable, values: Any) -> None:
     known = {user["name"] for user in rows_of(client.perform("list_users", {}))}
     if values.name in known:  # before a password is asked for
         hint = "'passwd' and 'tag' change it"
@@ -91,40 +92,40 @@ def _add(client: ControlClient, values: Any) -> None:
     client.perform("add_user", arguments)
 
 
-def _change_password(client: ControlClient, values: Any) -> None:
+def _change_password(client: Operable, values: Any) -> None:
     password_hash = hashed_password("amqpbroker user passwd")
     client.perform("change_password", {"name": values.name, "password_hash": password_hash})
 
 
-def _delete(client: ControlClient, values: Any) -> None:
+def _delete(client: Operable, values: Any) -> None:
     client.perform("delete_user", {"name": values.name})
 
 
-def _set_tags(client: ControlClient, values: Any) -> None:
+def _set_tags(client: Operable, values: Any) -> None:
     client.perform("set_user_tags", {"name": values.name, "tags": values.tags})
 
 
-def _permit(client: ControlClient, values: Any) -> None:
+def _permit(client: Operable, values: Any) -> None:
     patterns = {word: getattr(values, word) for word in ("configure", "write", "read")}
     client.perform("set_permissions", {"user": values.name, "vhost": values.vhost, **patterns})
 
 
-def _forbid(client: ControlClient, values: Any) -> None:
+def _forbid(client: Operable, values: Any) -> None:
     client.perform("clear_permissions", {"user": values.name, "vhost": values.vhost})
 
 
-def _permit_topics(client: ControlClient, values: Any) -> None:
+def _permit_topics(client: Operable, values: Any) -> None:
     patterns = {"exchange": values.exchange, "write": values.write, "read": values.read}
     where = {"user": values.name, "vhost": values.vhost}
     client.perform("set_topic_permissions", {**where, **patterns})
 
 
-def _forbid_no_topics(client: ControlClient, values: Any) -> None:
+def _forbid_no_topics(client: Operable, values: Any) -> None:
     where = {"user": values.name, "vhost": values.vhost, "exchange": values.exchange}
     client.perform("clear_topic_permissions", where)
 
 
-def _list(client: ControlClient, values: Any) -> None:
+def _list(client: Operable, values: Any) -> None:
     users = rows_of(client.perform("list_users", {}))
     rows = client.perform("list_permissions", {})
     print_table(
@@ -150,7 +151,7 @@ def _how(user: Mapping[str, Any]) -> str:
     return f"{how}, from this machine" if user["loopback_only"] else how
 
 
-_ACTIONS: Final[Mapping[str, Callable[[ControlClient, Any], None]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[Operable, Any], None]]] = {
     "add": _add,
     "passwd": _change_password,
     "delete": _delete,

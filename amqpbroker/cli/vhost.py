@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from amqpbroker.cli.operator_client import (
-    ControlClient,
+    Operable,
     add_target,
     print_table,
     rows_of,
@@ -19,7 +19,7 @@ examples:
   amqpbroker vhost delete test                   with all that is in it
 
 It tells a running broker over its control socket: with --control or --data-dir the one that is
-meant, without either the only one that runs.
+meant, without either the only one that runs. Where none runs, it changes the data directory.
 """
 
 
@@ -44,15 +44,15 @@ def run(values: argparse.Namespace) -> int:
     return run_action(f"amqpbroker vhost {values.action}", values, _ACTIONS[values.action])
 
 
-def _add(client: ControlClient, values: Any) -> None:
+def _add(client: Operable, values: Any) -> None:
     client.perform("add_vhost", {"name": values.name})
 
 
-def _delete(client: ControlClient, values: Any) -> None:
+def _delete(client: Operable, values: Any) -> None:
     client.perform("delete_vhost", {"name": values.name})
 
 
-def _list(client: ControlClient, values: Any) -> None:
+def _list(client: Operable, values: Any) -> None:
     vhosts = rows_of(client.perform("list_vhosts", {}))
     print_table(
         ("vhost", "queues", "exchanges", "connections"),
@@ -60,7 +60,7 @@ def _list(client: ControlClient, values: Any) -> None:
     )
 
 
-_ACTIONS: Final[Mapping[str, Callable[[ControlClient, Any], None]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[Operable, Any], None]]] = {
     "add": _add,
     "delete": _delete,
     "list": _list,

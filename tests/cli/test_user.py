@@ -138,10 +138,17 @@ def test_users_outlive_the_broker(tmp_path: Path) -> None:
     finally:
         first.close()
 
+    where = ("--data-dir", str(tmp_path))  # it does not run now
+    added = type_in(None, "user", "add", "late", *where, password="also")
+    assert (added.returncode, added.stderr) == (0, "")
+    assert type_in(None, "user", "permit", "late", *where).returncode == 0
+    assert "there is no user 'x'" in type_in(None, "user", "delete", "x", *where).stderr
+
     second = BrokerProcess(*options, environment=environment)
     try:
         assert may_enter(second, "app:secret")
         assert may_enter(second, "app:secret", "test")
+        assert may_enter(second, "late:also")
         assert not may_enter(second, "guest:guest")
     finally:
         second.close()
@@ -174,8 +181,8 @@ def test_what_cannot_be_done_is_one_line(
 def test_without_a_broker_it_says_where_it_looked(tmp_path: Path) -> None:
     done = type_in(tmp_path / "nothing", "user", "list")
     assert f"user list: no broker answers at {tmp_path}/nothing: No such file" in done.stderr
-    done = type_in(None, "vhost", "list", "--data-dir", str(tmp_path))
-    assert f"no broker answers at {tmp_path}/control.sock" in done.stderr
+    done = type_in(None, "vhost", "list", "--data-dir", str(tmp_path / "no"))
+    assert f"there is no broker's data in {tmp_path}/no" in done.stderr
     done = type_in(None, "vhost", "list")
     assert "no broker runs (--control and --data-dir say where one is)" in done.stderr
 
