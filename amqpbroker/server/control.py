@@ -7,7 +7,7 @@ a line, an answer for each, in order:
     {"verb": "delete_vhost", "arguments": {"name": "no"}}   ->  {"error": "there is no vhost 'no'"}
 
 A verb is carried out between two rounds of the reactor.  Its answer comes when what it changed is
-done; in the broker's log stands which verb it was, without its arguments.
+safe; in the broker's log stands which verb it was, without its arguments.
 """
 
 import logging
@@ -151,13 +151,25 @@ def _read(line: bytes) -> tuple[str, dict[str, object]]:
     return verb, cast("dict[str, object]", arguments)
 
 
+class _Asker:
+    """Waits until what was asked for is safe.  `house.Answering`."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+
+    def answer(self) -> None:
+        """It is."""
+        self.done.set()
+
+
 async def _performed(server: Server, verb: str, arguments: dict[str, object]) -> Json:
     """Have the verb carried out in the reactor's next round; what it answers, or raises."""
-    done = trio.Event()
+    asker, journal = _Asker(), server.broker.journal
     results: list[Json] = []
     failures: list[Exception] = []
 
     def call() -> None:
+        demand_count = journal.demand_count
         try:
             results.append(perform(server.broker, verb, arguments))
         except OperatorError as error:
@@ -166,10 +178,13 @@ async def _performed(server: Server, verb: str, arguments: dict[str, object]) ->
             failures.append(OperatorError("a bug in the broker; its log says more"))
             raise
         finally:
-            done.set()
+            if journal.demand_count != demand_count and journal.told_number > journal.safe_number:
+                server.awaiting[asker] = journal.told_number
+            else:
+                asker.answer()
 
     server.reactor.call_soon_threadsafe(call)
-    await done.wait()
+    await asker.done.wait()
     if failures:
         raise failures[0]
     logger.info("control socket: %s", verb)

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from amqpbroker.server.session import Session
 
 
+class Answering(Protocol):
+    """Who answers when what was asked for is safe."""
+
+    def answer(self) -> None:
+        """It is."""
+        ...
+
+
 class House(Protocol):
     """What a session needs of the server that it belongs to."""
 
@@ -70,8 +78,8 @@ class House(Protocol):
         ...
 
     @property
-    def awaiting(self) -> "dict[Session, int]":
-        """The sessions that answer when a transaction is safe: {session: its number}."""
+    def awaiting(self) -> "dict[Answering, int]":
+        """Who answers when a transaction is safe: {who: its number}."""
         ...
 
     @property

@@ -25,6 +25,7 @@ from amqpbroker.server.clock import EngineClock
 from amqpbroker.server.entrance import Entrance, peer_name_of
 from amqpbroker.server.finishing import Finishing
 from amqpbroker.server.furnish import furnish
+from amqpbroker.server.house import Answering
 from amqpbroker.server.janitor import Janitor
 from amqpbroker.server.login_desk import LoginDesk
 from amqpbroker.server.mailbox import ServerStopped
@@ -106,7 +107,7 @@ class Server:
         self._has_express = settings.has_express
         self._properties_memo = PropertiesMemo(remember=settings.has_express)
         self._alarms = Alarms(self.broker, self._unblock)
-        self.awaiting: dict[Session, int] = {}  # {session: the transaction it waits for}
+        self.awaiting: dict[Answering, int] = {}  # {who: the transaction it waits for}
         self._unsent_bytes = 0  # in all outboxes, as of their last flush
         self.to_flush: dict[Session, None] = {}
         self.to_work_off: dict[Session, None] = {}

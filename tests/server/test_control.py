@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 import trio
+from record_journal import RecordJournal
 from server_stage import a_stage
+from trio.testing import wait_all_tasks_blocked
 
+from amqpbroker.engine.ports import Record, RecordKey
 from amqpbroker.server.control import LINE_BYTES_MAX, ControlSocket
 from amqpbroker.server.control_path import (
     ControlUnavailable,
@@ -128,6 +131,29 @@ async def test_a_bug_in_a_verb_is_logged_and_ends_nothing(
         assert "result" in await operator.ask("ping")
 
     assert sum(record.exc_info is not None for record in caplog.records) == 1
+
+
+class SlowJournal(RecordJournal):
+    """Nothing that it is told is safe yet."""
+
+    told_number = 1
+
+    def put(self, kind: str, key: RecordKey, record: Record) -> None:
+        super().put(kind, key, record)
+        self.demand_count += 1
+
+
+async def test_an_answer_waits_until_what_was_changed_is_safe(tmp_path: Path) -> None:
+    async with an_operator(tmp_path / "c") as operator:
+        operator.server.broker.journal = SlowJournal()
+        assert "result" in await operator.ask("ping")
+        request = {"verb": "add_user", "arguments": {"name": "app"}}
+        await operator.send(json.dumps(request).encode() + b"\n")
+        await wait_all_tasks_blocked()
+        (asker,) = operator.server.awaiting
+        assert operator.server.awaiting[asker] == 1
+        asker.answer()
+        assert await operator.receive() == {"result": None}
 
 
 async def test_the_log_names_verbs_and_no_arguments(
