@@ -20,7 +20,7 @@ without one all are allowed (S-337).
      go on for a while with what a channel has asked before (S-335).
 (P3) Decisions are remembered, `DECISIONS_MAX` for each row.  Who may do everything is not asked.
 
-Names come from peers, patterns from operators: see `patterns.py` for how long a match may take.
+Names come from peers, patterns from operators: `patterns.py` says how long a match may take.
 """
 
 from collections.abc import Callable, Iterator, Mapping
