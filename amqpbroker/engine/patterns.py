@@ -5,7 +5,7 @@ POSIX's classes (``[[:alpha:]]``) are translated, and what Python does not know 
 is refused, never misunderstood.  A pattern is found anywhere in the name, unless it says ^ and $.
 
 A pattern has `PATTERN_CHARACTERS_MAX` characters at most, a name 255 bytes, and what was decided
-is remembered where it is asked for often.  Some patterns take very long for some names all the same:
+is remembered where it is asked for often.  Some patterns take very long for some names:
 those with a repetition inside a repetition.  Operators write patterns, and docs/access-control.md
 warns them.
 """
