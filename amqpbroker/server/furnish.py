@@ -22,7 +22,7 @@ FURNISHED: Final = "furnished"
 
 
 def furnish(broker: Broker, settings: Settings) -> None:
-    """Give a new broker its default user and vhost, and any broker the other vhosts."""
+    """Give a new broker its default user and vhost, and any broker what else is wanted."""
     user_name, journal = settings.default_user, broker.journal
     if not journal.records(FURNISHED):
         password_hash = _hash_of(settings.default_password, is_kept=journal.keeps)
@@ -33,6 +33,10 @@ def furnish(broker: Broker, settings: Settings) -> None:
     for vhost_name in settings.other_vhosts:
         if vhost_name not in broker.vhosts:
             _open_vhost(broker, user_name, vhost_name)
+    for vhost_name in settings.traced_vhosts:
+        broker.trace_on(vhost_name)
+    if settings.has_event_exchange and settings.default_vhost in broker.vhosts:
+        broker.turn_on_events(broker.vhosts[settings.default_vhost])
 
 
 def _open_vhost(broker: Broker, user_name: str, vhost_name: str) -> None:
