@@ -162,12 +162,11 @@ class Channel:
         if (witness := self.vhost.broker.witness) is not None:
             witness.published(self, self._next_publish_tag(), (message,))
         queues: tuple[Queue, ...] = ()
-        if publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name:
-            has_gone = self._reply(message)
-        else:
+        is_reply = publish.routing_key.startswith(REPLY_PREFIX) and not publish.exchange_name
+        if not is_reply:
             queues = self.vhost.find_route(exchange, message.routing_keys, properties, message)
-            has_gone = False
-        if witness is not None and not has_gone:
+        has_taker = is_reply and publish.routing_key in self.vhost.broker.replies
+        if witness is not None and not has_taker:
             witness.routed(self, (message,), queues)
         if self._transaction is not None:
             self._put_off((message,), queues)
@@ -175,6 +174,8 @@ class Channel:
             self._offer(message, queues)
         else:
             self._enqueue((message,), queues, len(message.content))
+        if is_reply:  # after its return: who replies to itself is told that first
+            self._reply(message)
 
     def refuse_oversize(self, publish: Publish, body_bytes: int, header_bytes: int) -> None:
         """Answer a message that was too large to keep: raises 406 (S-198)."""
@@ -197,13 +198,12 @@ class Channel:
     def _next_publish_tag(self) -> int | None:
         return None if self._confirms is None else self._confirms.next_tag
 
-    def _reply(self, message: Message) -> bool:
-        """Deliver a direct reply; whether there was somebody to get it."""
+    def _reply(self, message: Message) -> None:
+        """Deliver a direct reply, if there is somebody to get it."""
         broker = self.vhost.broker
         replied = broker.replies.deliver(message)
         if broker.witness is not None and replied is not None:
             broker.witness.replied(self, replied.channel, replied.consumer_tag, message)
-        return replied is not None
 
     def _check_topics(self, exchange: Exchange, routing_keys: Iterable[str]) -> None:
         """Refuse routing keys that the user may not use at a topic exchange (S-337, S-338)."""

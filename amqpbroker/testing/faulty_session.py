@@ -186,7 +186,7 @@ class FaultySession(Session):
         """Take acks one by one; the one that a fault strikes counts as a requeue."""
         channel = self._channel(event.channel_number)
         for delivery_tag, multiple in event.acks:
-            ledger = channel._ledger  # pyright: ignore[reportPrivateUsage]
+            ledger = channel.unacked
             tags = ledger.tags(delivery_tag, multiple=multiple)
             if not tags:  # it is refused
                 super()._perform(AcksReceived(event.channel_number, [(delivery_tag, multiple)]))

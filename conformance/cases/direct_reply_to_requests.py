@@ -465,3 +465,15 @@ def request_after_an_error(peer: Peer) -> None:
     channel.open()
     channel.publish("", peer.queue("nope"), b"question", properties_of(reply_to=REPLY_TO))
     channel.expect_close()
+
+
+@case("S-265", "S-267")
+def mandatory_reply_to_oneself(peer: Peer) -> None:
+    """On the channel that asked, a mandatory reply comes back before it is delivered."""
+    channel = peer.channel()
+    queue = stocked(peer, channel)
+    channel.call(LISTEN)
+    address = request(channel, channel, queue)
+    channel.publish("", address, b"answer", mandatory=True)
+    channel.receive()
+    channel.receive()

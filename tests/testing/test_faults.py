@@ -201,9 +201,10 @@ def publish(b: LocalBroker, *bodies: bytes, properties: Properties = PERSISTENT)
 
 
 def test_a_duplicate_comes_behind_what_waits(b: LocalBroker) -> None:
-    worker = a_worker(b)
+    b.vhost().queue("jobs").declare(durable=True)
     b.faults.next_deliveries(duplicate=1, queue="jobs")
     publish(b, b"1", b"2")
+    worker = a_worker(b)
 
     assert bodies_of(worker, 3) == [(b"1", False), (b"2", False), (b"1", False)]
 
@@ -230,10 +231,11 @@ def test_a_delayed_delivery_comes_later(b: LocalBroker) -> None:
 
 
 def test_deliveries_are_mixed_within_a_window_and_none_is_lost(b: LocalBroker) -> None:
-    worker = a_worker(b)
+    b.vhost().queue("jobs").declare(durable=True)
     b.faults.reorder_deliveries(4, queue="jobs")
     bodies = [b"%d" % number for number in range(10)]
     publish(b, *bodies)
+    worker = a_worker(b)
     got = [body for body, _ in bodies_of(worker, 10)]
 
     assert sorted(got) == bodies
