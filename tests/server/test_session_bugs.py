@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from amqpbroker.engine.ports import EventWitness
 from amqpbroker.engine.ready import FifoOrder
-from amqpbroker.server.session import SILENT_CLOSE_SECONDS
+from amqpbroker.server.session_limits import SILENT_CLOSE_SECONDS
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.message import Message
 
