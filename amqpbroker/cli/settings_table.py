@@ -281,6 +281,10 @@ _WATCHING: Final = (
         shape=Shape.LIST,
     ),
     Setting(
+        "emulate", "emulated", options.one_of("4.0", "3.13"), "4.0", "VERSION",
+        "the RabbitMQ to answer like where versions differ: 4.0 or 3.13",
+    ),
+    Setting(
         "express", "has_express", options.on_or_off, "on", "on|off",
         "read what repeats by a shortcut; off is slower and must give the same answers, for "
         "finding out where they differ",

@@ -115,6 +115,7 @@ def settings_of(chosen: Mapping[str, Chosen]) -> "Settings":
     """The settings of a server."""
     import attrs  # none of these before the port is open
 
+    from amqpbroker.engine.emulation import EMULATIONS
     from amqpbroker.server.settings import Settings
 
     settings = Settings()
@@ -123,6 +124,8 @@ def settings_of(chosen: Mapping[str, Chosen]) -> "Settings":
         owner, _, field = SETTINGS[name].field.rpartition(".")
         owned.setdefault(owner, {})[field] = row.value
     changes = owned.pop("", {})
+    if chosen["max-message-size"].place == DEFAULT:
+        changes["message_bytes_max"] = EMULATIONS[changes["emulated"]].message_bytes_max
     for owner, fields in owned.items():
         changes[owner] = attrs.evolve(getattr(settings, owner), **fields)
     return attrs.evolve(settings, **changes)

@@ -16,6 +16,7 @@ from amqpbroker.engine.access import INTERNAL_USER, User, Users
 from amqpbroker.engine.client_facts import NO_FACTS, ClientFacts
 from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.dead_letter import Dead, dead_letter, targets
+from amqpbroker.engine.emulation import EMULATION_4_0, Emulation
 from amqpbroker.engine.event_exchange import EventExchange
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.firehose import Firehose
@@ -63,8 +64,10 @@ class Broker:
         dice: Dice | None = None,
         journal: Journal | None = None,
         node_name: str = "amqpbroker@localhost",
+        emulation: Emulation = EMULATION_4_0,
     ) -> None:
         self.names = names
+        self.emulation = emulation
         self.journal: Journal = NoJournal() if journal is None else journal
         self.dice = TakingTurns() if dice is None else dice
         self.users = users

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from amqpbroker.engine.emulation import Emulation
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, QueueRules
 from amqpbroker.spec.errors import access_refused, not_implemented, precondition_failed
 from amqpbroker.spec.table import INTEGER_KINDS, Table
@@ -215,10 +216,10 @@ class SingleActiveRing(ConsumerRing):
         """There are no turns."""
 
 
-def ring_of(rules: QueueRules) -> ConsumerRing:
+def ring_of(rules: QueueRules, emulation: Emulation) -> ConsumerRing:
     """The ring for a queue with these rules."""
     if rules.has_single_active_consumer:
-        return SingleActiveRing(yields=rules.is_quorum)
+        return SingleActiveRing(yields=rules.is_quorum and emulation.single_active_yields)
     return ConsumerRing()
 
 

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from functools import partial
 
+from amqpbroker.engine.emulation import Emulation
 from amqpbroker.engine.entries import QueueEntries
 from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.queue_arguments import QueueRules
-from amqpbroker.engine.quorum import DEFAULT_DELIVERY_LIMIT, FailedDeliveries, QuorumOrder
+from amqpbroker.engine.quorum import FailedDeliveries, QuorumOrder
 from amqpbroker.engine.ready import FifoOrder, PriorityOrder, ReadyOrder
 
 
-def order_of(rules: QueueRules, entries: QueueEntries | None, *, pages: bool) -> ReadyOrder:
+def order_of(
+    rules: QueueRules, entries: QueueEntries | None, emulation: Emulation, *, pages: bool
+) -> ReadyOrder:
     """The order of a queue's ready messages.
 
     `entries` is what the journal keeps of the queue, if it keeps any; `pages` says that messages
@@ -20,7 +23,7 @@ def order_of(rules: QueueRules, entries: QueueEntries | None, *, pages: bool) ->
     if entries is not None:
         make = partial(KeptFifoOrder, entries.journal)
     if rules.is_quorum:
-        return QuorumOrder(make)
+        return QuorumOrder(make, has_priorities=emulation.quorum_has_priorities)
     if rules.priority_max is not None:
         return PriorityOrder(max(rules.priority_max, 1), make)  # RabbitMQ: 0 is taken for 1
     if entries is not None and pages:
@@ -28,12 +31,12 @@ def order_of(rules: QueueRules, entries: QueueEntries | None, *, pages: bool) ->
     return make(0)
 
 
-def failures_of(rules: QueueRules) -> FailedDeliveries | None:
+def failures_of(rules: QueueRules, emulation: Emulation) -> FailedDeliveries | None:
     """What counts the failed deliveries of a quorum queue."""
-    return FailedDeliveries(delivery_limit_of(rules)) if rules.is_quorum else None
+    return FailedDeliveries(delivery_limit_of(rules, emulation)) if rules.is_quorum else None
 
 
-def delivery_limit_of(rules: QueueRules) -> int | None:
+def delivery_limit_of(rules: QueueRules, emulation: Emulation) -> int | None:
     """How often a message may come back to a quorum queue; None: as often as it takes."""
-    limit = DEFAULT_DELIVERY_LIMIT if rules.delivery_limit is None else rules.delivery_limit
-    return None if limit < 0 else limit
+    limit = emulation.delivery_limit if rules.delivery_limit is None else rules.delivery_limit
+    return None if limit is None or limit < 0 else limit

@@ -126,14 +126,14 @@ class Queue:
         if durable and broker.journal.keeps:
             queue_id = broker.journal.reserve(1) if queue_id is None else queue_id
             self.entries = QueueEntries(broker.journal, queue_id, is_quorum=rules.is_quorum)
-        self._failures = failures_of(rules)
+        self._failures = failures_of(rules, broker.emulation)
         self.limit = LengthLimit(rules) if rules.has_length_limit else None
         deduplicates = deduplication.is_wanted(arguments) and not rules.is_quorum
         self._present = deduplication.PresentMessages() if deduplicates else None
         self.is_plain = self._takes_anything()
         pages = self._present is None and rules_of(arguments).is_patient
-        self.order = order_of(rules, self.entries, pages=pages)
-        self.consumers = ring_of(rules)
+        self.order = order_of(rules, self.entries, broker.emulation, pages=pages)
+        self.consumers = ring_of(rules, broker.emulation)
         self.bindings: dict[Binding, None] = {}  # those that lead here, in the order they came
         self.unacked_count = 0
         self.delivered_count = 0  # since it was declared, each delivery counted
@@ -428,7 +428,7 @@ class Queue:
             if self.limit is not None:
                 self.limit.added(self.order.messages())
         if self._failures is not None:
-            self._failures.limit = delivery_limit_of(rules)
+            self._failures.limit = delivery_limit_of(rules, self.broker.emulation)
         if before.expires_ms != rules.expires_ms:
             self._forget_disuse()
             self.touch()

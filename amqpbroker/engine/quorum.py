@@ -15,8 +15,6 @@ from amqpbroker.spec.errors import precondition_failed
 from amqpbroker.spec.message import Message
 from amqpbroker.spec.table import Field
 
-#: How often a message may come back before it dies (RabbitMQ 4.0).
-DEFAULT_DELIVERY_LIMIT: Final = 20
 _HIGH_PRIORITY: Final = 5
 #: How many of high priority are delivered for each other one.
 _HIGH_IN_A_ROW: Final = 2
@@ -25,10 +23,16 @@ _HIGH_IN_A_ROW: Final = 2
 class QuorumOrder:
     """A quorum queue's ready messages."""
 
-    __slots__ = ("_high", "_in_a_row", "_low", "_returned")
+    __slots__ = ("_has_priorities", "_high", "_in_a_row", "_low", "_returned")
 
-    def __init__(self, make_kind: Callable[[int], ReadyOrder] = FifoOrder) -> None:
-        """`make_kind` makes the order of a kind whose positions begin at what it is given."""
+    def __init__(
+        self, make_kind: Callable[[int], ReadyOrder] = FifoOrder, *, has_priorities: bool = True
+    ) -> None:
+        """`make_kind` makes the order of a kind whose positions begin at what it is given.
+
+        Without priorities there is one kind.
+        """
+        self._has_priorities = has_priorities
         self._high = make_kind(0)
         self._low = make_kind(1 << LEVEL_BITS)
         self._in_a_row = 0  # of high priority since the last other one
@@ -81,7 +85,7 @@ class QuorumOrder:
         return self._kind_of(message).restore(entry_id, message, was_delivered=was_delivered)
 
     def _kind_of(self, message: Message) -> ReadyOrder:
-        is_high = (message.properties.priority or 0) >= _HIGH_PRIORITY
+        is_high = self._has_priorities and (message.properties.priority or 0) >= _HIGH_PRIORITY
         return self._high if is_high else self._low
 
     def put_back(self, position: int, message: Message) -> None:

@@ -66,8 +66,8 @@ def declare_queue(
         equivalence.check_arguments(
             queue,
             compared_arguments(queue.rules.queue_type),
-            arguments,
-            queue.arguments,
+            broker.emulation.compared(arguments),
+            broker.emulation.compared(queue.arguments),
         )
         queue.touch()
     else:

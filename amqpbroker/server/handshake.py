@@ -16,7 +16,7 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.client_facts import ClientFacts
 from amqpbroker.server.addresses import connection_name
 from amqpbroker.server.login_desk import Login
-from amqpbroker.server.sasl import EXTERNAL, MECHANISMS, MalformedResponse
+from amqpbroker.server.sasl import ANONYMOUS, EXTERNAL, MECHANISMS, MalformedResponse
 from amqpbroker.server.transport import Transport
 from amqpbroker.spec import methods as m
 from amqpbroker.spec.errors import login_refused
@@ -26,8 +26,6 @@ from amqpbroker.wire.limits import DEFAULT_WIRE_LIMITS, WireLimits
 
 logger = logging.getLogger("amqpbroker")
 
-#: The RabbitMQ that this broker answers like (design: `--emulate`).
-EMULATED_VERSION: Final = "4.0.5"
 #: Why a login was refused, for the log; the client is not told more than that it was (S-027).
 REFUSED: Final = "unknown user, wrong password, or guest from elsewhere"
 _CAPABILITIES: Final = (
@@ -48,7 +46,6 @@ SERVER_PROPERTIES: Final[Table] = {
     "information": longstr(f"amqpbroker {__version__}, answering like RabbitMQ"),
     "platform": longstr(f"Python {platform.python_version()}"),
     "product": longstr("amqpbroker"),
-    "version": longstr(EMULATED_VERSION),
 }
 #: How a TLS client's first words begin: a record of its handshake.
 TLS_HELLO: Final = b"\x16\x03"
@@ -89,11 +86,13 @@ class Handshake:
 
     def start(self) -> m.ConnectionStart:
         """What we offer: EXTERNAL only to who has shown a certificate (S-018)."""
-        offered = list(MECHANISMS)
+        emulation = self._broker.emulation
+        offered = [name for name in MECHANISMS if name != ANONYMOUS or emulation.offers_anonymous]
         if self._certificate_user is not None:
             offered.append(EXTERNAL)
         return m.ConnectionStart(
-            server_properties=SERVER_PROPERTIES, mechanisms=" ".join(offered).encode()
+            server_properties={**SERVER_PROPERTIES, "version": longstr(emulation.version)},
+            mechanisms=" ".join(offered).encode(),
         )
 
     def begin_login(self, method: m.ConnectionStartOk) -> Login:
@@ -106,7 +105,8 @@ class Handshake:
         if method.mechanism == EXTERNAL and self._certificate_user is not None:
             return Login(self._certificate_user, EXTERNAL, attempt=None)
         read = MECHANISMS.get(method.mechanism)
-        if read is None:
+        is_hidden = method.mechanism == ANONYMOUS and not self._broker.emulation.offers_anonymous
+        if read is None or is_hidden:
             raise HandshakeAborted(f"unknown mechanism {method.mechanism!r}")
         try:
             user_name, password = read(method.response)

@@ -49,6 +49,7 @@ def _text(raw: bytes) -> str:
 
 
 #: The mechanism by which a client's TLS certificate logs it in; its response says nothing.
+ANONYMOUS: Final = "ANONYMOUS"
 EXTERNAL: Final = "EXTERNAL"
 #: Whom an anonymous client logs in as, if there is such a user (RabbitMQ's default).
 ANONYMOUS_CREDENTIALS: Final = Credentials("guest", "guest")
@@ -56,5 +57,5 @@ ANONYMOUS_CREDENTIALS: Final = Credentials("guest", "guest")
 MECHANISMS: Final[Mapping[str, Callable[[bytes], Credentials]]] = {
     "PLAIN": _read_plain,
     "AMQPLAIN": _read_amqplain,
-    "ANONYMOUS": _read_anonymous,
+    ANONYMOUS: _read_anonymous,
 }

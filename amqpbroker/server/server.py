@@ -19,6 +19,7 @@ import trio
 
 from amqpbroker.engine.access import Users
 from amqpbroker.engine.broker import Broker
+from amqpbroker.engine.emulation import EMULATIONS
 from amqpbroker.engine.restoring import restore
 from amqpbroker.server.alarms import Alarms
 from amqpbroker.server.clock import EngineClock
@@ -95,6 +96,7 @@ class Server:
             message_bytes_max=settings.message_bytes_max,
             journal=None if store is None else store.journal,
             limits=settings.node,
+            emulation=EMULATIONS[settings.emulated],
         )
         self._store = store
         restore(self.broker)

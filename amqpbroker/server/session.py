@@ -305,7 +305,7 @@ class Session:
             self._send(0, self._handshake.start())
         else:
             logger.warning("%s: %s", self.peer_name, what_came(event.header, self._house.tls_port))
-            self._outbox.add(event.answer)
+            self._outbox.add(self._house.broker.emulation.header_answer(event.answer))
             self._part()
 
     def _perform_on_connection(self, method: Method) -> None:

@@ -44,6 +44,7 @@ class Settings:
     other_vhosts: tuple[str, ...] = ()
     control_path: str = ""  # of the control socket; empty: where it mostly is
     has_event_exchange: bool = False  # amq.rabbitmq.event tells what comes and goes
+    emulated: str = "4.0"  # the RabbitMQ that it answers like: `engine/emulation.py`
     traced_vhosts: tuple[str, ...] = ()  # of which the firehose tells from the start
     log_level: str = "warning"
     has_express: bool = True  # the express lane is used (`wire/express.py`)
