@@ -228,6 +228,8 @@ class Channel:
             is_kept |= queue.enqueue(messages, content_bytes)
             if queue.is_lagging:
                 self.connection.owe(queue, len(messages))
+        if is_kept and self.connection.broker.journal.is_behind:
+            self.connection.is_ahead = True
         if not queues and messages[0].publish.mandatory:
             for message in messages:
                 self._return(message)

@@ -25,6 +25,7 @@ class Connection:
         "debts",
         "exclusive_queues",
         "facts",
+        "is_ahead",
         "is_congested",
         "outlet",
         "rights",
@@ -58,6 +59,7 @@ class Connection:
         self.exclusive_queues: dict[Queue, None] = {}
         self.to_tell: dict[Channel, None] = {}  # channels with untold confirms
         self.debts: dict[Queue, int] = {}  # {lagging queue: the delivered_count to wait for}
+        self.is_ahead = False  # of the journal, which has more to write than is good
         self.is_congested = False  # its client reads too slowly to be given more
 
     @property

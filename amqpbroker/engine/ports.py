@@ -336,6 +336,12 @@ class Journal(Protocol):
         ...
 
     safe_number: int
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be safe that publishers had better wait."""
+        ...
+
     demand_count: int  # how often something was told whose answer should wait until it is safe
 
     def put(self, kind: str, key: RecordKey, record: Record) -> None:
@@ -390,6 +396,7 @@ class NoJournal:
     open_number = 0
     told_number = 0
     safe_number = 0
+    is_behind = False
     demand_count = 0
 
     def put(self, kind: str, key: RecordKey, record: Record) -> None:

@@ -159,7 +159,7 @@ class Session:
         if self._heartbeat is not None:
             self._heartbeat.has_received = True
         self.receive(self._house.read_buffer[:byte_count])
-        if self._engine is not None and self._engine.debts:
+        if self._engine is not None and (self._engine.debts or self._engine.is_ahead):
             self._hold_back(byte_count)
 
     def on_writable(self) -> None:
@@ -458,9 +458,10 @@ class Session:
     def read_on(self, now: float, deadline: float) -> bool:
         """Read again, if the queues have delivered or the time is over; whether it is so."""
         engine = self._engine
-        if engine is not None and engine.is_indebted and now < deadline:
-            return False
         if engine is not None:
+            engine.is_ahead &= engine.broker.journal.is_behind
+            if engine.is_ahead or (engine.is_indebted and now < deadline):
+                return False
             engine.debts.clear()
         self._is_held_back = False
         self._house.to_flush[self] = None
