@@ -20,7 +20,7 @@ from amqpbroker.testing.raw_client import RawConnection
 from amqpbroker.testing.recorder import Recorder
 from amqpbroker.testing.replayer import Heard, Replayer, differences_text
 
-PATIENCE_S = 0.2
+PATIENCE_S = 0.5
 #: Programs on a real RabbitMQ, recorded with `amqpbroker record`.
 RECORDINGS = Path(__file__).parent / "recordings"
 REPLY_TO = "amq.rabbitmq.reply-to"
