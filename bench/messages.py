@@ -92,6 +92,41 @@ class Mixed:
 
 
 @attrs.frozen
+class Graded:
+    """Small messages whose priorities go round, from 0 up."""
+
+    priority_count: int = 5
+    body_bytes: int = 100
+
+    def cycle(self, exchange: str, routing_key: str) -> Sequence[Message]:
+        method, payload = encode_publish(exchange, routing_key), b"x" * self.body_bytes
+        contents = [
+            encode_content(commands.Basic.Properties(delivery_mode=1, priority=priority), payload)
+            for priority in range(self.priority_count)
+        ]
+        return [Message(method + content, len(content)) for content in contents]
+
+    def content_sizes(self) -> Sequence[int]:
+        return [message.content_bytes for message in self.cycle("", "")]
+
+
+@attrs.frozen
+class Keyed:
+    """Small messages with many routing keys, each as long as the name of a queue."""
+
+    key_count: int = 1_000
+    body_bytes: int = 100
+
+    def cycle(self, exchange: str, routing_key: str) -> Sequence[Message]:
+        content = encode_content(commands.Basic.Properties(delivery_mode=1), b"x" * self.body_bytes)
+        keys = [f"{index:0{len(routing_key)}d}" for index in range(self.key_count)]
+        return [Message(encode_publish(exchange, key) + content, len(content)) for key in keys]
+
+    def content_sizes(self) -> Sequence[int]:
+        return Fixed(self.body_bytes).content_sizes()
+
+
+@attrs.frozen
 class Topical:
     """Small messages to a topic exchange with many bindings; *queue_count* share those."""
 

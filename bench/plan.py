@@ -71,6 +71,8 @@ class Ground:
     #: (queue index, binding key)
     bindings: tuple[tuple[int, str], ...] = ()
     is_durable: bool = False
+    #: of every queue
+    queue_arguments: Mapping[str, int | str] = attrs.Factory(dict[str, "int | str"])
 
     @property
     def exchange(self) -> str:
@@ -98,7 +100,9 @@ class Ground:
             declare = commands.Exchange.Declare(0, self.exchange, self.exchange_type)
             client.call(declare, commands.Exchange.DeclareOk)
         for name in self.queue_names:
-            declare = commands.Queue.Declare(queue=name, durable=self.is_durable)
+            declare = commands.Queue.Declare(
+                queue=name, durable=self.is_durable, arguments=dict(self.queue_arguments)
+            )
             client.call(declare, commands.Queue.DeclareOk)
         for index, key in self.bindings:
             bind = commands.Queue.Bind(0, queue_name(index), self.exchange, key)

@@ -13,7 +13,7 @@ broker says that it has them all, and the queue is deleted with what is in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -55,6 +55,8 @@ class Throughput:
     needs_fresh_broker: bool = False
     is_ours_only: bool = False
     is_durable: bool = False
+    #: only with the default exchange
+    queue_arguments: Mapping[str, int | str] = attrs.Factory(dict[str, "int | str"])
 
     def measure(self, broker: Broker, timing: Timing) -> Measured:
         with self.ground.laid(broker.address) as admin:
@@ -69,7 +71,11 @@ class Throughput:
             return Ground(self.queues, "topic", table.bindings)
         if self.exchange_type == "fanout":
             return Ground(self.queues, "fanout", tuple((q, "") for q in range(self.queues)))
-        return Ground(self.queues, is_durable=self.is_durable)
+        if self.exchange_type == "x-consistent-hash":
+            return Ground(
+                self.queues, self.exchange_type, tuple((q, "1") for q in range(self.queues))
+            )
+        return Ground(self.queues, is_durable=self.is_durable, queue_arguments=self.queue_arguments)
 
     def publish_job(self, broker: Broker) -> PublishJob:
         names = self.ground.queue_names

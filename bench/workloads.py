@@ -12,7 +12,7 @@ from bench.brokers import ON_DISK
 from bench.crowds import Churn, Crowd, Stalled
 from bench.errors import BenchError
 from bench.figures import Better, Figure
-from bench.messages import Fixed, Mixed, Topical
+from bench.messages import Fixed, Graded, Keyed, Mixed, Topical
 from bench.plan import Plan
 from bench.probes import Backlog, Connections, Latency, Start
 from bench.throughput import Throughput
@@ -284,6 +284,34 @@ WORKLOADS = (
             topic_keys=4_000,
         ),
         (delivered(3), published(), cpu(), CPU_PER_DELIVERY),
+    ),
+    Workload(
+        "ttl-queue",
+        "100 B, queue with a time to live, confirms + acks",
+        Throughput(
+            Fixed(100), confirm=True, acks=True, queue_arguments={"x-message-ttl": 3_600_000}
+        ),
+        (delivered(2), published(), cpu()),
+    ),
+    Workload(
+        "length-limited-queue",
+        "100 B, queue with a length limit, confirms + acks",
+        Throughput(
+            Fixed(100), confirm=True, acks=True, queue_arguments={"x-max-length": 10_000_000}
+        ),
+        (delivered(2), published(), cpu()),
+    ),
+    Workload(
+        "priority-queue",
+        "100 B, five priorities, confirms + acks",
+        Throughput(Graded(), confirm=True, acks=True, queue_arguments={"x-max-priority": 5}),
+        (delivered(2), published(), cpu()),
+    ),
+    Workload(
+        "consistent-hash",
+        "100 B, consistent hash over 10 queues, 1,000 keys, auto-ack",
+        Throughput(Keyed(), consumers=10, queues=10, exchange_type="x-consistent-hash"),
+        (delivered(2), published(), cpu()),
     ),
     Workload(
         "mixed",
