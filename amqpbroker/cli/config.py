@@ -4,14 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from typing import Final
 
 from amqpbroker.cli.config_file import mistakes_in
 from amqpbroker.cli.settings_table import SECTIONS, Setting, Shape
 from amqpbroker.cli.sources import Chosen, WrongSetting, add_settings, choose
-
-#: What stands for a secret.
-REDACTED: Final = "********"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +55,14 @@ def _show(values: argparse.Namespace) -> int:
 def _lines_of(settings: tuple[Setting, ...], chosen: dict[str, Chosen]) -> Iterator[str]:
     for setting in settings:
         row = chosen[setting.name]
-        yield f"{setting.name} = {_as_toml(setting, row)}  # {row.place.removeprefix('argument ')}"
+        place = row.place.removeprefix("argument ")
+        if setting.is_secret:  # no value: what is shown must be good as a file, too
+            yield f"# {setting.name}: not shown  # {place}"
+        else:
+            yield f"{setting.name} = {_as_toml(setting, row)}  # {place}"
 
 
 def _as_toml(setting: Setting, row: Chosen) -> str:
-    if setting.is_secret:
-        return json.dumps(REDACTED)
     if setting.shape is Shape.LIST:
         return json.dumps(list(row.texts), ensure_ascii=False)
     (text,) = row.texts

@@ -42,16 +42,15 @@ def run(values: argparse.Namespace) -> int:
         print("loses every queue and every message.")
         return 0
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
-        fsync_ms = sorted(measure_fsync_ms(path))
+        fsync_ms = sorted(measure_fsync_ms(_nearest(path)))
     except OSError as error:
         print(f"amqpbroker doctor: cannot write to {path}: {error.strerror}", file=sys.stderr)
         return 1
     middle_ms, worst_ms = fsync_ms[len(fsync_ms) // 2], fsync_ms[-1]
     file_system = file_system_of(path)
-    status = os.statvfs(path)
+    status = os.statvfs(_nearest(path))
     free_bytes = status.f_bavail * status.f_frsize
-    print(f"store          {path}")
+    print(f"store          {path}{'' if os.path.isdir(path) else ' (not made yet)'}")  # noqa: PTH112
     print(f"file system    {file_system}, {free_bytes / 1024**3:.1f} GiB free")
     print(f"fsync          {'on' if settings.syncs else 'off'}")
     print(
@@ -63,6 +62,14 @@ def run(values: argparse.Namespace) -> int:
     if free_bytes < settings.disk_free_limit_bytes:
         print("There is less free than --disk-free-limit asks for: publishers would have to wait.")
     return 0
+
+
+def _nearest(path: str) -> str:
+    """The directory, or the one above that is there: looking makes nothing."""
+    path = os.path.realpath(path)
+    while not os.path.exists(path):  # noqa: PTH110
+        path = os.path.dirname(path)  # noqa: PTH120
+    return path
 
 
 def measure_fsync_ms(path: str) -> list[float]:

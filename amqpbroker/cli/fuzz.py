@@ -13,6 +13,7 @@ from typing import Final, cast
 
 import trio
 
+from amqpbroker.cli.plain_words import said_plainly
 from amqpbroker.testing.fuzz.campaign import TOGETHER, Campaign, Finding, Tally, Target
 from amqpbroker.testing.fuzz.conversation import Conversation
 from amqpbroker.testing.fuzz.local import LocalBroker, a_local_broker
@@ -99,7 +100,7 @@ def run(values: argparse.Namespace) -> int:
         else:
             status = trio.run(_fuzz, values, tally)
     except* (OSError, RuntimeError, trio.TooSlowError) as errors:
-        print(f"amqpbroker fuzz: {_first(errors)}", file=sys.stderr)
+        print(f"amqpbroker fuzz: {said_plainly(_first(errors), None)}", file=sys.stderr)
         status = 2
     except* KeyboardInterrupt:
         print(f"amqpbroker fuzz: stopped after {tally.case_count:,} cases", file=sys.stderr)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from amqpbroker.cli import options
+from amqpbroker.cli.plain_words import said_plainly
 
 _EPILOG = """\
 example:
@@ -57,7 +58,7 @@ def run(values: argparse.Namespace) -> int:
         inner = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
         if not isinstance(inner, OSError | ValueError):
             raise
-        print(f"amqpbroker record: {inner}", file=sys.stderr)
+        print(f"amqpbroker record: {said_plainly(inner, values.upstream)}", file=sys.stderr)
         return 1
     print(f"{recorder.connection_count} connections, {recorder.entry_count} entries")
     return 0

@@ -6,6 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from amqpbroker.cli.plain_words import said_plainly
+
 _EPILOG = """\
 Times, generated names and the way in which confirms are put together are not compared; nor are
 the user, who is the URL's, and heartbeats. Lines with - were recorded, those with + said now.
@@ -41,7 +43,7 @@ def run(values: argparse.Namespace) -> int:
             replayer = Replayer(entries, url, values.patience)
             differences = replayer.run()
     except (OSError, ValueError, WrongRecording) as error:
-        print(f"amqpbroker replay: {error}", file=sys.stderr)
+        print(f"amqpbroker replay: {said_plainly(error, values.url)}", file=sys.stderr)
         return 2
     if differences:
         print(differences_text(differences))
