@@ -20,6 +20,7 @@ from amqpbroker.engine.emulation import EMULATION_4_0, Emulation
 from amqpbroker.engine.event_exchange import EventExchange
 from amqpbroker.engine.exchange import Exchange
 from amqpbroker.engine.firehose import Firehose
+from amqpbroker.engine.kept_letters import KeptLetters
 from amqpbroker.engine.node_limits import DEFAULT_NODE_LIMITS, NodeLimits
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import NOTHING, PermissionTable, Rights
@@ -92,6 +93,7 @@ class Broker:
         self.now_ms = 0  # what `advance` said last: milliseconds since 1970
         self.schedule = Schedule()
         self.deaths: deque[Dead] = deque()  # to be routed
+        self.kept_letters = KeptLetters(self)
         self.notices: deque[tuple[Exchange, Message]] = deque()  # what the broker itself publishes
         self.remains = Remains()  # to be freed
         self.unsafe: dict[Connection, None] = {}  # with confirms that wait for the journal
@@ -262,9 +264,12 @@ class Broker:
         to_accept = targets(letter, found)
         if self.witness is not None:
             self.witness.routed(None, (letter,), to_accept)
+        is_taken = bool(to_accept)
         for target in to_accept:
-            target.accept(letter)
-        if position is not None:
+            is_taken &= target.accept(letter)
+        if not is_taken and rules.keeps_dead_letters:
+            self.kept_letters.keep(dead)
+        elif position is not None:
             queue.forget_dead(position, message)
 
     def tell_safe(self) -> None:

@@ -221,6 +221,12 @@ class QueueRules:
         return self.queue_type == "quorum"
 
     @property
+    def keeps_dead_letters(self) -> bool:
+        """Whether dead letters are kept until they are taken; else at most once (S-275)."""
+        is_wanted = self.dead_letter_strategy == "at-least-once"
+        return self.is_quorum and is_wanted and self.overflow == "reject-publish"
+
+    @property
     def rejects(self) -> bool:
         """Whether a message too many is refused, instead of an old one dropped (S-177)."""
         if self.is_quorum and self.overflow == "reject-publish-dlx":
