@@ -19,6 +19,7 @@ from amqpbroker.testing.wording import event_lines, sent_lines
 
 _PLACEHOLDERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bnode='[^']+'"), "node='<node>'"),
+    (re.compile(r"\bfor user 'rabbit[\w.-]*@[\w.-]+'"), "for user '<node>'"),
     (re.compile(r"'127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+'"), "'<connection>'"),
 )
 """What each run says anew, and what stands for it."""

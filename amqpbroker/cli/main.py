@@ -46,6 +46,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "certs": Command("amqpbroker.cli.certs", "make certificates for trying out TLS"),
     "user": Command("amqpbroker.cli.user", "say who may log in to a broker, and do what there"),
     "vhost": Command("amqpbroker.cli.vhost", "add, delete and list a broker's virtual hosts"),
+    "policy": Command("amqpbroker.cli.policy", "arguments for queues and exchanges by their names"),
+    "limits": Command("amqpbroker.cli.limits", "how much a virtual host or a user may have"),
     "config": Command("amqpbroker.cli.config", "check a configuration file; show what is in force"),
 }
 

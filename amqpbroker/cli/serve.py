@@ -17,6 +17,7 @@ from amqpbroker import __version__
 from amqpbroker.cli import options
 from amqpbroker.cli.main import fail
 from amqpbroker.cli.sources import (
+    DEFAULT,
     Chosen,
     WrongSetting,
     add_settings,
@@ -28,6 +29,7 @@ from amqpbroker.cli.sources import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from amqpbroker.management.at_start import DefinitionsAtStart
     from amqpbroker.server.control import ControlSocket
     from amqpbroker.server.run import Beside
     from amqpbroker.server.settings import Settings
@@ -42,6 +44,7 @@ examples:
   amqpbroker serve --memory-limit 512MiB    publishers wait when messages take more
   amqpbroker serve --config broker.toml     with the settings of a file
   amqpbroker serve --tls-cert server.pem --tls-key server-key.pem    also on amqps://...:5671/
+  amqpbroker serve --definitions broker.json    with what a RabbitMQ has exported
   RABBITMQ_DEFAULT_USER=app RABBITMQ_DEFAULT_PASS=secret amqpbroker serve
 
 Every option can be set as AMQPBROKER_<NAME>, with the dashes as underscores (AMQPBROKER_VHOST
@@ -114,28 +117,50 @@ def run(values: argparse.Namespace) -> int:
     settings = attrs.evolve(
         settings_of(chosen), port=_port_of(listeners), tls_port=_port_of(tls_listeners)
     )
+    definitions = None
     try:
+        if settings.definitions_file:
+            definitions = _read_definitions(settings, chosen)
+            settings = definitions.settings
         server.run(
             settings,
             listeners,
             tls_listeners,
             ready_lines=_ready_lines(settings),
             beside=_beside(values, chosen, settings, parent_id),
+            prepare=None if definitions is None else definitions.prepare,
         )
-    except (WrongCertificate, ControlUnavailable, NoTestApi, server.StoreError) as error:
-        print(f"amqpbroker: {_reason(error)}", file=sys.stderr)
+    except (
+        WrongCertificate,
+        ControlUnavailable,
+        NoTestApi,
+        server.StoreError,
+        server.CannotStart,
+    ) as error:
+        for reason in _reasons(error):
+            print(f"amqpbroker: {reason}", file=sys.stderr)
         for listener in (*listeners, *tls_listeners):
             listener.close()
         return 1
     return 0
 
 
-def _reason(error: Exception) -> str:
-    """Why the broker does not start, in one line."""
+def _reasons(error: Exception) -> Sequence[str]:
+    """Why the broker does not start, a line each."""
     from amqpbroker.cli.store_trouble import explain
-    from amqpbroker.server.run import StoreError
+    from amqpbroker.server.run import CannotStart, StoreError
 
-    return explain(error) if isinstance(error, StoreError) else str(error)
+    if isinstance(error, CannotStart):
+        return error.args
+    return (explain(error) if isinstance(error, StoreError) else str(error),)
+
+
+def _read_definitions(settings: "Settings", chosen: Mapping[str, Chosen]) -> "DefinitionsAtStart":
+    """What the broker is to have from the start; raises `CannotStart`."""
+    from amqpbroker.management.at_start import DefinitionsAtStart
+
+    is_meant = chosen["default-user"].place != DEFAULT
+    return DefinitionsAtStart(settings, is_default_user_meant=is_meant)
 
 
 class NoTestApi(Exception):

@@ -183,6 +183,11 @@ _LOGIN: Final = (
         "another virtual host; may be given several times",
         shape=Shape.LIST,
     ),
+    Setting(
+        "definitions", "definitions_file", str, "", "FILE",
+        "users, virtual hosts, permissions, policies, exchanges, queues and bindings to have from "
+        "the start, in JSON as RabbitMQ exports them",
+    ),
 )  # fmt: skip
 _ADMINISTERING: Final = (
     Setting(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from amqpbroker.engine import roster
+from amqpbroker.engine import roster, rulebook
 from amqpbroker.engine.access import User, check_name
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.permissions import EVERYTHING, Permissions, TopicPermissions
@@ -42,6 +42,7 @@ def delete_user(broker: "Broker", name: str) -> None:
     broker.close_connections(lambda one: one.user.name == name, f"user '{name}' is deleted")
     broker.permissions.forget(user_name=name)
     broker.user_limits.pop(name, None)
+    rulebook.forget_user(broker.journal, name)
     _tell(broker, "user.deleted", {"name": name})
     roster.forget(broker.journal, user_name=name)
 
@@ -50,6 +51,7 @@ def set_user_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -
     """Limit a user's connections and channels, instead of the limits it has (S-347)."""
     _check_user(broker, name)
     broker.user_limits[name] = check_user_limits(limits)
+    rulebook.keep_user_limits(broker.journal, name, broker.user_limits[name])
     event_name = "user.limits.set" if limits else "user.limits.cleared"
     _tell(broker, event_name, {"name": "limits", "username": name, **limits})
 
@@ -63,23 +65,28 @@ def add_vhost(broker: "Broker", name: str, *, default_queue_type: str | None = N
     vhost = broker.add_vhost(name)
     if default_queue_type is not None:
         vhost.default_queue_type = default_queue_type
+        rulebook.keep_vhost_rules(broker.journal, vhost)
 
 
 def delete_vhost(broker: "Broker", name: str) -> None:
     """Delete a vhost with all that is in it, and close its connections."""
     broker.delete_vhost(name)
+    rulebook.forget_vhost(broker.journal, name)
     roster.forget(broker.journal, vhost_name=name)
 
 
 def set_vhost_limits(broker: "Broker", name: str, limits: Mapping[str, object]) -> None:
     """Limit a vhost's connections and queues, instead of the limits it has (S-347)."""
-    _vhost(broker, name).limits = check_vhost_limits(limits)
+    vhost = _vhost(broker, name)
+    vhost.limits = check_vhost_limits(limits)
+    rulebook.keep_vhost_rules(broker.journal, vhost)
     _tell(broker, "vhost.limits.set", {"name": "limits", "vhost": name, **limits})
 
 
 def set_policy(broker: "Broker", vhost_name: str, policy: Policy) -> None:
     """Add a policy or operator policy to a vhost, or replace the one of its name (S-340)."""
     _vhost(broker, vhost_name).set_policy(policy)
+    rulebook.keep_policy(broker.journal, vhost_name, policy)
     told = {"name": policy.name, "vhost": vhost_name, "pattern": policy.pattern}
     told |= {"apply-to": policy.apply_to, "priority": policy.priority}
     _tell(broker, "policy.set", {**told, "definition": policy.definition})
@@ -90,6 +97,7 @@ def clear_policy(
 ) -> None:
     """Take a policy or operator policy away from a vhost."""
     _vhost(broker, vhost_name).clear_policy(name, is_operators=is_operators)
+    rulebook.forget_policy(broker.journal, vhost_name, name, is_operators=is_operators)
     event_name = "operator.policy.cleared" if is_operators else "policy.cleared"
     _tell(broker, event_name, {"name": name, "vhost": vhost_name})
 

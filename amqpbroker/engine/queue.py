@@ -427,6 +427,8 @@ class Queue:
             self.limit = LengthLimit(rules) if rules.has_length_limit else None
             if self.limit is not None:
                 self.limit.added(self.order.messages())
+        if before.overflow == "drop-head" and not rules.is_quorum:
+            self._drop_to_limit()  # RabbitMQ: before a classic queue begins to refuse
         if self._failures is not None:
             self._failures.limit = delivery_limit_of(rules, self.broker.emulation)
         if before.expires_ms != rules.expires_ms:
@@ -472,9 +474,12 @@ class Queue:
 
     def _drop_surplus(self) -> None:
         """Drop messages from the head until there are no more than may be (S-301)."""
-        if self.limit is not None and not self.rules.rejects:
-            while self.limit.is_exceeded(self.ready_count):
-                self._drop_head("maxlen")
+        if not self.rules.rejects:
+            self._drop_to_limit()
+
+    def _drop_to_limit(self) -> None:
+        while self.limit is not None and self.limit.is_exceeded(self.ready_count):
+            self._drop_head("maxlen")
 
     def _await_expiry(self) -> None:
         """Look again when the time of the message that is next is over, or before.

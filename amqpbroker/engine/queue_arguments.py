@@ -150,8 +150,12 @@ _ARGUMENTS: Final[Mapping[str, tuple[tuple[str, ...], Check]]] = {
 
 
 def compared_arguments(queue_type: str) -> list[str]:
-    """The arguments that a second declaration must repeat: those that the type has (S-149)."""
-    return [name for name, (types, _) in _ARGUMENTS.items() if queue_type in types]
+    """The arguments that a second declaration must repeat: those that the type has (S-149).
+
+    In the order in which they are compared: the type after the others.
+    """
+    names = [name for name, (types, _) in _ARGUMENTS.items() if queue_type in types]
+    return sorted(names, key="x-queue-type".__eq__)
 
 
 def check_arguments(subject: str, arguments: Table) -> str:
@@ -234,13 +238,18 @@ class QueueRules:
         return self.has_length_limit and self.overflow != "drop-head"
 
 
+def queue_type_of(arguments: Table) -> str:
+    """The type that accepted arguments name."""
+    return _text(arguments, "x-queue-type") or "classic"
+
+
 def rules_of(arguments: Table, definition: Definition = NO_DEFINITION) -> QueueRules:
     """The rules that accepted arguments make together with policies (S-344).
 
     Of two numbers the smaller counts, else the argument does; the overflow of a quorum queue is
     the policy's (S-305).
     """
-    queue_type = _text(arguments, "x-queue-type") or "classic"
+    queue_type = queue_type_of(arguments)
     overflows = [_text(arguments, "x-overflow"), _policy_text(definition, "overflow")]
     if queue_type == "quorum":
         overflows.reverse()

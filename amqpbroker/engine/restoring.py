@@ -4,8 +4,10 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.entries import ids_of
 from amqpbroker.engine.kept_order import KeptFifoOrder
 from amqpbroker.engine.queue import LARGE_BYTES, Queue
+from amqpbroker.engine.queue_arguments import queue_type_of
 from amqpbroker.engine.register import BINDING, EXCHANGE, FRESH_ID, QUEUE, VHOST, read_table
 from amqpbroker.engine.roster import restore_access
+from amqpbroker.engine.rulebook import restore_rules
 
 #: Above all ids.
 _ALL_IDS = 1 << 63
@@ -20,6 +22,7 @@ def restore(broker: Broker) -> None:
     journal = broker.journal
     for (vhost_name,), _ in journal.records(VHOST):
         broker.add_vhost(vhost_name)
+    restore_rules(broker)
     for (vhost_name, name), record in journal.records(EXCHANGE):
         broker.vhosts[vhost_name].declare_exchange(
             name,
@@ -34,6 +37,7 @@ def restore(broker: Broker) -> None:
         queue_id, fresh_id = record["id"], record.get(FRESH_ID, _ALL_IDS)
         assert isinstance(queue_id, int), record
         assert isinstance(fresh_id, int), record
+        arguments = read_table(record["arguments"])
         queue = Queue(
             broker,
             vhost,
@@ -41,7 +45,8 @@ def restore(broker: Broker) -> None:
             durable=True,
             exclusive_owner=None,
             auto_delete=bool(record["auto_delete"]),
-            arguments=read_table(record["arguments"]),
+            arguments=arguments,
+            definition=vhost.policies.definition_for(queue_type_of(arguments), name),
             queue_id=queue_id,
         )
         assert queue.entries is not None, queue

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from amqpbroker.engine import equivalence, node_limits, queue_arguments, quorum, usage_limits
 from amqpbroker.engine.channel import Channel
+from amqpbroker.engine.connection import Connection
 from amqpbroker.engine.lock import locked
 from amqpbroker.engine.permissions import Operation, Rights
 from amqpbroker.engine.queue import Queue
 from amqpbroker.engine.queue_arguments import TYPE_NAMES, compared_arguments
 from amqpbroker.engine.replies import REPLY_PREFIX, REPLY_QUEUE
-from amqpbroker.engine.vhost import RESERVED_PREFIX, plain_name, refuse_default
+from amqpbroker.engine.vhost import RESERVED_PREFIX, VHost, plain_name, refuse_default
 from amqpbroker.spec.errors import (
     access_refused,
     not_found,
@@ -47,61 +48,97 @@ def declare_queue(
         return reply_state
     if name.startswith(RESERVED_PREFIX):
         raise access_refused(f"queue name '{name}' contains reserved prefix 'amq.*'")
-    connection, vhost, broker = channel.connection, channel.vhost, channel.connection.broker
+    connection, vhost = channel.connection, channel.vhost
     is_server_named = not name
-    name = name or f"amq.gen-{broker.names()}"
+    name = name or f"amq.gen-{connection.broker.names()}"
     connection.rights.check(Operation.CONFIGURE, "queue", name)
     durable = durable and not exclusive  # S-153
-    if "x-queue-type" not in arguments:  # S-151
-        usable = quorum.is_possible(durable=durable, exclusive=exclusive, auto_delete=auto_delete)
-        queue_type = vhost.default_queue_type if usable else "classic"
-        arguments = {**arguments, "x-queue-type": longstr(queue_type)}
     queue = vhost.queues.get(name)
     if queue is not None:
         queue.check_lock(connection)
         if exclusive != (queue.exclusive_owner is not None):
             raise locked(queue)  # S-152
+        emulation = connection.broker.emulation
         equivalence.check_property(queue, "durable", durable, queue.durable)
         equivalence.check_property(queue, "auto_delete", auto_delete, queue.auto_delete)
         equivalence.check_arguments(
             queue,
             compared_arguments(queue.rules.queue_type),
-            broker.emulation.compared(arguments),
-            broker.emulation.compared(queue.arguments),
+            emulation.compared(_typed(vhost, arguments, durable, exclusive, auto_delete)),
+            emulation.compared(queue.arguments),
         )
         queue.touch()
     else:
-        node_limits.check_queue(broker, name)
-        usage_limits.check_queue(vhost, name)
         _check_dead_letters(connection.rights, name, arguments)
-        subject = f"queue '{name}' in vhost '{vhost.name}'"
-        queue_type = queue_arguments.check_arguments(subject, arguments)
-        if queue_type != "classic":
-            if is_server_named:
-                raise precondition_failed(
-                    f"Cannot declare a server-named queue for type {TYPE_NAMES[queue_type]}"
-                )
-            quorum.check_properties(
-                subject, durable=durable, exclusive=exclusive, auto_delete=auto_delete
-            )
-        if queue_type == "stream":
-            raise precondition_failed(
-                f"invalid arg 'x-queue-type' for {subject}: streams are not offered"
-            )
-        queue = Queue(
-            broker,
+        queue = make_queue(
             vhost,
             name,
             durable=durable,
-            exclusive_owner=connection if exclusive else None,
+            owner=connection if exclusive else None,
             auto_delete=auto_delete,
             arguments=arguments,
-            definition=vhost.policies.definition_for(queue_type, name),
+            is_server_named=is_server_named,
         )
-        vhost.add_queue(queue)
-        if exclusive:
-            connection.exclusive_queues[queue] = None
     return _declared(channel, queue)
+
+
+def make_queue(
+    vhost: VHost,
+    name: str,
+    *,
+    durable: bool,
+    auto_delete: bool,
+    arguments: Table,
+    owner: Connection | None = None,
+    is_server_named: bool = False,
+) -> Queue:
+    """Make a queue, exclusive to *owner* if there is one; raises 406 for what cannot be.
+
+    What the arguments leave open is the queue's type (S-151).
+    """
+    arguments = _typed(vhost, arguments, durable, owner is not None, auto_delete)
+    subject = f"queue '{name}' in vhost '{vhost.name}'"
+    queue_type = queue_arguments.check_arguments(subject, arguments)
+    if queue_type != "classic":
+        if is_server_named:
+            raise precondition_failed(
+                f"Cannot declare a server-named queue for type {TYPE_NAMES[queue_type]}"
+            )
+    node_limits.check_queue(vhost.broker, name)
+    usage_limits.check_queue(vhost, name)
+    if queue_type != "classic":
+        quorum.check_properties(
+            subject, durable=durable, exclusive=owner is not None, auto_delete=auto_delete
+        )
+    if queue_type == "stream":
+        raise precondition_failed(
+            f"invalid arg 'x-queue-type' for {subject}: streams are not offered"
+        )
+    queue = Queue(
+        vhost.broker,
+        vhost,
+        name,
+        durable=durable,
+        exclusive_owner=owner,
+        auto_delete=auto_delete,
+        arguments=arguments,
+        definition=vhost.policies.definition_for(queue_type, name),
+    )
+    vhost.add_queue(queue)
+    if owner is not None:
+        owner.exclusive_queues[queue] = None
+    return queue
+
+
+def _typed(
+    vhost: VHost, arguments: Table, durable: bool, exclusive: bool, auto_delete: bool
+) -> Table:
+    """The arguments with the type that the queue has without saying so (S-151)."""
+    if "x-queue-type" in arguments:
+        return arguments
+    usable = quorum.is_possible(durable=durable, exclusive=exclusive, auto_delete=auto_delete)
+    queue_type = vhost.default_queue_type if usable else "classic"
+    return {**arguments, "x-queue-type": longstr(queue_type)}
 
 
 def check_queue(channel: Channel, name: str) -> QueueState:

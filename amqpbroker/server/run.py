@@ -6,11 +6,12 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import trio
 
+from amqpbroker.engine.broker import Broker
 from amqpbroker.server.server import Server
 from amqpbroker.server.settings import Settings
 from amqpbroker.server.store import Store
@@ -27,6 +28,10 @@ _CONTROLS: Final = {
     for first, end in _CONTROL_RANGES
     for code in range(first, end)
 }
+
+
+class CannotStart(Exception):
+    """What keeps a server from starting; its arguments are lines for whoever starts it."""
 
 
 class Beside(Protocol):
@@ -46,11 +51,13 @@ def run(
     *,
     ready_lines: Iterable[str],
     beside: Iterable[Beside] = (),
+    prepare: Callable[[Broker], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for the clients.
 
     Raises `StoreError` if the store cannot be opened.
-    *beside* runs with the server, each from before the ready lines to the end.
+    *beside* runs with the server, each from before the ready lines to the end.  *prepare* is given
+    the broker before it has any client, and raises `CannotStart` if it must have none.
     Raises `tls.WrongCertificate` for certificates that cannot be used.
     """
     _allow_many_files()
@@ -59,6 +66,8 @@ def run(
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     store = None if settings.is_in_memory else _open_store(settings)
     server = Server(settings, listeners, tls_listeners, store=store)
+    if prepare is not None:
+        prepare(server.broker)
     trio.run(_serve, server, list(ready_lines), list(beside))
 
 

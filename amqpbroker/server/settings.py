@@ -46,6 +46,7 @@ class Settings:
     has_event_exchange: bool = False  # amq.rabbitmq.event tells what comes and goes
     emulated: str = "4.0"  # the RabbitMQ that it answers like: `engine/emulation.py`
     traced_vhosts: tuple[str, ...] = ()  # of which the firehose tells from the start
+    definitions_file: str = ""  # what there is from the start besides; empty: nothing
     log_level: str = "warning"
     has_express: bool = True  # the express lane is used (`wire/express.py`)
 

@@ -17,6 +17,7 @@ from amqpbroker.engine.broker import Broker
 from amqpbroker.engine.operator_error import OperatorError
 from amqpbroker.engine.passwords import PasswordHash
 from amqpbroker.engine.permissions import Permissions, TopicPermissions
+from amqpbroker.engine.policies import check_policy
 from amqpbroker.engine.ports import Json
 
 Verb: TypeAlias = "Callable[[Broker, Arguments], Json]"
@@ -58,6 +59,18 @@ class Arguments:
         if not isinstance(value, bool):
             raise OperatorError(f"'{name}' must be true or false")
         return value
+
+    def value(self, name: str, default: object = None) -> object:
+        """Anything, which the verb checks itself."""
+        value = self._take(name)
+        return default if value is None else value
+
+    def mapping(self, name: str) -> Mapping[str, object]:
+        """An object."""
+        value = self._take(name)
+        if not isinstance(value, Mapping):
+            raise OperatorError(f"'{name}' must be given, as an object in braces")
+        return cast("Mapping[str, object]", value)
 
     def check_all_read(self) -> None:
         """Refuse arguments that the verb does not have."""
@@ -242,6 +255,74 @@ def _list_permissions(broker: Broker, given: Arguments) -> Json:
     return {"permissions": rows, "topic_permissions": topics}
 
 
+# Policies and limits
+
+
+def _set_policy(broker: Broker, given: Arguments) -> Json:
+    vhost, name = given.text("vhost"), given.text("name")
+    pattern, definition = given.value("pattern"), given.mapping("definition")
+    apply_to, priority = given.value("apply_to", "all"), given.value("priority", 0)
+    is_operators = given.flag("is_operators")
+    given.check_all_read()
+    policy = check_policy(
+        name,
+        pattern,
+        definition,
+        apply_to=apply_to,
+        priority=priority,
+        is_operators=is_operators,
+    )
+    administration.set_policy(broker, vhost, policy)
+    return None
+
+
+def _clear_policy(broker: Broker, given: Arguments) -> Json:
+    vhost, name, is_operators = given.text("vhost"), given.text("name"), given.flag("is_operators")
+    given.check_all_read()
+    administration.clear_policy(broker, vhost, name, is_operators=is_operators)
+    return None
+
+
+def _list_policies(broker: Broker, given: Arguments) -> Json:
+    given.check_all_read()
+    return [
+        {
+            "vhost": vhost.name,
+            "name": policy.name,
+            "pattern": policy.pattern,
+            "apply_to": policy.apply_to,
+            "definition": dict(policy.definition),
+            "priority": policy.priority,
+            "is_operators": is_operators,
+        }
+        for vhost in broker.vhosts.values()
+        for is_operators in (False, True)
+        for policy in vhost.policies.listed(is_operators=is_operators)
+    ]
+
+
+def _set_vhost_limits(broker: Broker, given: Arguments) -> Json:
+    name, limits = given.text("name"), given.mapping("limits")
+    given.check_all_read()
+    administration.set_vhost_limits(broker, name, limits)
+    return None
+
+
+def _set_user_limits(broker: Broker, given: Arguments) -> Json:
+    name, limits = given.text("name"), given.mapping("limits")
+    given.check_all_read()
+    administration.set_user_limits(broker, name, limits)
+    return None
+
+
+def _list_limits(broker: Broker, given: Arguments) -> Json:
+    given.check_all_read()
+    return {
+        "vhosts": {one.name: dict(one.limits) for one in broker.vhosts.values() if one.limits},
+        "users": {name: dict(limits) for name, limits in broker.user_limits.items() if limits},
+    }
+
+
 #: {verb: what it does}
 VERBS: Final[Mapping[str, Verb]] = {
     "ping": _ping,
@@ -260,4 +341,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "set_topic_permissions": _set_topic_permissions,
     "clear_topic_permissions": _clear_topic_permissions,
     "list_permissions": _list_permissions,
+    "set_policy": _set_policy,
+    "clear_policy": _clear_policy,
+    "list_policies": _list_policies,
+    "set_vhost_limits": _set_vhost_limits,
+    "set_user_limits": _set_user_limits,
+    "list_limits": _list_limits,
 }

@@ -131,6 +131,16 @@ def test_a_limit_of_bytes_counts_what_was_there_before(client: Client, vhost: VH
     assert bodies(queue) == [b"34", b"56", b"7"]
 
 
+def test_a_limit_holds_before_the_queue_begins_to_refuse(client: Client, vhost: VHost) -> None:
+    queue = declare(client.open(), "q")
+    publish(client.connection.channels[1], "q", b"1", b"2", b"3")
+
+    vhost.set_policy(policy(max_length=1, overflow="reject-publish"))
+    client.finish_pass()
+
+    assert bodies(queue) == [b"3"]
+
+
 def test_a_limit_that_is_gone_limits_no_more(client: Client, vhost: VHost) -> None:
     queue = declare(client.open(), "q")
     assert queue.is_plain

@@ -118,7 +118,7 @@ def test_a_type_has_arguments_of_its_own() -> None:
 def test_only_what_a_type_has_is_compared() -> None:
     assert "x-max-priority" in compared_arguments("classic")
     assert "x-max-priority" not in compared_arguments("quorum")
-    assert compared_arguments("stream")[0] == "x-queue-type"
+    assert compared_arguments("stream")[-1] == "x-queue-type"
 
 
 def test_a_queue_without_arguments_has_no_rules() -> None:

@@ -135,3 +135,34 @@ def test_no_verb_takes_what_it_does_not_know(verb: str) -> None:
 def test_what_cannot_be_done_is_said(verb: str, values: dict[str, object], complaint: str) -> None:
     with pytest.raises(OperatorError, match=complaint):
         perform(make_broker(), verb, values)
+
+
+def test_policies_come_and_go() -> None:
+    broker = make_broker()
+    arguments = {"vhost": "/", "name": "p", "is_operators": True}
+
+    perform(broker, "set_policy", {**arguments, "pattern": "^q", "definition": {"expires": 5}})
+    assert perform(broker, "list_policies", {}) == [
+        {
+            "vhost": "/", "name": "p", "pattern": "^q", "apply_to": "all",
+            "definition": {"expires": 5}, "priority": 0, "is_operators": True,
+        }
+    ]  # fmt: skip
+    perform(broker, "clear_policy", arguments)
+    assert perform(broker, "list_policies", {}) == []
+    with pytest.raises(OperatorError, match="'definition' must be given, as an object in braces"):
+        perform(broker, "set_policy", {**arguments, "pattern": "^q", "definition": 5})
+
+
+def test_limits_replace_those_before() -> None:
+    broker = make_broker()
+
+    perform(broker, "set_vhost_limits", {"name": "/", "limits": {"max-queues": 5}})
+    perform(broker, "set_user_limits", {"name": "guest", "limits": {"max-channels": 5}})
+
+    assert perform(broker, "list_limits", {}) == {
+        "vhosts": {"/": {"max-queues": 5}},
+        "users": {"guest": {"max-channels": 5}},
+    }
+    perform(broker, "set_vhost_limits", {"name": "/", "limits": {}})
+    assert broker.vhosts["/"].limits == {}

@@ -1,0 +1,1 @@
+"""Looks at a broker from outside of AMQP, and changes it.  Loaded only where it is used."""
