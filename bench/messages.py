@@ -127,6 +127,21 @@ class Keyed:
 
 
 @attrs.frozen
+class Delayed:
+    """Small messages that are to wait for an hour."""
+
+    body_bytes: int = 100
+
+    def cycle(self, exchange: str, routing_key: str) -> Sequence[Message]:
+        properties = commands.Basic.Properties(headers={"x-delay": 3_600_000}, delivery_mode=1)
+        content = encode_content(properties, b"x" * self.body_bytes)
+        return [Message(encode_publish(exchange, routing_key) + content, len(content))]
+
+    def content_sizes(self) -> Sequence[int]:
+        return [message.content_bytes for message in self.cycle("", "")]
+
+
+@attrs.frozen
 class Topical:
     """Small messages to a topic exchange with many bindings; *queue_count* share those."""
 

@@ -10,6 +10,7 @@ import attrs
 from bench.backlogs import LongBacklog
 from bench.brokers import ON_DISK
 from bench.crowds import Churn, Crowd, Stalled
+from bench.delays import Pending
 from bench.errors import BenchError
 from bench.figures import Better, Figure
 from bench.messages import Fixed, Graded, Keyed, Mixed, Topical
@@ -312,6 +313,23 @@ WORKLOADS = (
         "100 B, consistent hash over 10 queues, 1,000 keys, auto-ack",
         Throughput(Keyed(), consumers=10, queues=10, exchange_type="x-consistent-hash"),
         (delivered(2), published(), cpu()),
+    ),
+    Workload(
+        "delayed-100000",
+        "100 B, delayed exchange, 100,000 pending",
+        Pending(),
+        (
+            Figure("delayed_per_s", "published and confirmed", "/s", value_target=20_000),
+            Figure(
+                "idle_cpu_percent",
+                "broker CPU while they wait",
+                "%",
+                Better.LOWER,
+                decimals=1,
+                value_target=1,
+            ),
+            Figure("bytes_each", "memory a message", "B", Better.LOWER, value_target=1_000),
+        ),
     ),
     Workload(
         "mixed",
