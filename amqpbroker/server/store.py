@@ -44,8 +44,9 @@ class Store:
         except BaseException:
             self._disk.close()
             raise
-        self.journal = FileJournal(recovered, self._wake)
         self._writer: Writer | None = None
+        self.journal = FileJournal(recovered, self._wake)
+        self.journal.note_syncs(syncs=syncs)
         self._alarms: Alarms | None = None
         self._timekeeper: Timekeeper | None = None
         if recovered.torn_bytes:

@@ -21,7 +21,7 @@ from amqpbroker.engine.ports import Entries, Record, RecordKey, Runs
 from amqpbroker.spec.message import Message
 from amqpbroker.storage.log import CannotSync, Log, Transaction
 from amqpbroker.storage.reclaim import Reclaimer
-from amqpbroker.storage.recovery import NO_RUNS, Recovered
+from amqpbroker.storage.recovery import NO_RUNS, UNSYNCED, Recovered
 from amqpbroker.storage.told import TARGETS_MAX, Enter, Leave, Put, Told
 
 #: What is gathered into one transaction at most, in bytes of contents.
@@ -150,6 +150,16 @@ class FileJournal:
             self.open_number += 1
             self._ended(self._is_urgent)
         self._is_urgent = False
+
+    def note_syncs(self, *, syncs: bool) -> None:
+        """Keep in mind whether transactions are synced; call it before anything else is told."""
+        if syncs:
+            self.remove(*UNSYNCED)
+        else:
+            self.put(*UNSYNCED, {})
+        self.end_round()
+        if self.write_some():
+            self._log.active.file.sync()
 
     @property
     def is_behind(self) -> bool:

@@ -18,6 +18,9 @@ from amqpbroker.storage.log import SEGMENT_BYTES, Log, Segment
 from amqpbroker.storage.scan import SegmentScan, StoreDamaged
 
 NO_RUNS = Runs((), ())
+#: (kind, key) of the record that says that transactions are not synced: of such a store more than
+#: one transaction may be torn.
+UNSYNCED = ("store", ("unsynced",))
 
 
 @attrs.define
@@ -98,7 +101,8 @@ class Reading:
     def _judge_end(self) -> None:
         """What does not read at the very end may be of a transaction that never was."""
         for file, scan in self._ends:
-            if not scan.is_torn(self.log.last_commit):
+            was_synced = UNSYNCED not in self.log.state
+            if was_synced and not scan.is_torn(self.log.last_commit):
                 self.faults.append(f"{layout.segment_name(scan.number)}: {scan.fault}")
                 continue
             self.torn_bytes += scan.size_bytes - scan.sound_bytes

@@ -123,6 +123,25 @@ def test_a_torn_end_is_no_damage(tmp_path: Path) -> None:
     assert bodies(tmp_path) == [b"message %d" % number for number in range(MESSAGE_COUNT - 1)]
 
 
+@pytest.mark.parametrize("syncs", [True, False])
+def test_several_transactions_may_be_torn_where_none_was_synced(
+    tmp_path: Path, syncs: bool
+) -> None:
+    disk = RealDisk(str(tmp_path))
+    journal = FileJournal(open_log(disk, syncs=syncs))
+    journal.note_syncs(syncs=syncs)
+    disk.close()
+    fill(tmp_path, segment_bytes=100_000, closes=False)
+    (segment,) = segments(tmp_path)
+    flip(segment, segment.stat().st_size * 3 // 4)
+
+    assert bool(faults_of(tmp_path)) == syncs
+    if not syncs:
+        kept = bodies(tmp_path)
+        assert kept == [b"message %d" % number for number in range(len(kept))]
+        assert 0 < len(kept) < MESSAGE_COUNT
+
+
 def test_a_version_that_is_not_known_is_refused(tmp_path: Path) -> None:
     fill(tmp_path)
     from zlib import crc32
