@@ -64,6 +64,7 @@ class DeliveryTimeout:
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
+        del self._channel  # it knows this: no cycle must stay
 
     def _await(self, due_ms: int) -> None:
         if self._appointment is not None:
