@@ -17,6 +17,8 @@ from amqpbroker.testing.generated_names import GeneratedNames
 from amqpbroker.testing.raw_events import Event, Sent
 from amqpbroker.testing.wording import event_lines, sent_lines
 
+_PATIENCE = re.compile(r"within [0-9.]+ s\b")
+
 _PLACEHOLDERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bnode='[^']+'"), "node='<node>'"),
     (re.compile(r"\bfor user 'rabbit[\w.-]*@[\w.-]+'"), "for user '<node>'"),
@@ -51,8 +53,9 @@ class Dialogue:
         self.add(f"# {text}")
 
     def fail(self, reason: str) -> None:
-        """Write down why the case cannot go on."""
+        """Write down why the case cannot go on; how long it would have waited does not count."""
         self.problem = self._normalised(" ".join(reason.split()))
+        self.problem = _PATIENCE.sub("in time", self.problem)
         self._is_quiet = False
         self.add(f"! {self.problem}")
 
