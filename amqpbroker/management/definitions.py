@@ -341,10 +341,12 @@ def _is_of_one_vhost(document: Document) -> bool:
     if any(section in document for section in ("vhosts", "users", "permissions")):
         return False
     for sections in (("exchanges", "queues", "bindings"), ("policies", "parameters")):
+        found = [document.get(section) for section in sections]
         objects = [
             one
-            for section in sections
-            for one in cast("Iterable[object]", document.get(section) or ())
+            for section in found
+            if isinstance(section, list)  # what is none is refused later
+            for one in cast("list[object]", section)
         ]
         if objects:  # RabbitMQ 3.10 names the vhost in a vhost's policies, but in nothing else
             return not any(isinstance(one, dict) and "vhost" in one for one in objects)

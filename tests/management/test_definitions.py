@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from brokers import Client, make_broker
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amqpbroker.engine.broker import Broker
@@ -360,6 +360,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 
 
+@example(document={"parameters": 1})
 @given(
     st.dictionaries(
         st.sampled_from(
